@@ -1,0 +1,5 @@
+"""``dentwatch evaluate``."""
+
+
+def evaluate() -> None:
+    """Not written yet."""

@@ -1,0 +1,5 @@
+"""``dentwatch inspect``."""
+
+
+def inspect() -> None:
+    """Not written yet."""

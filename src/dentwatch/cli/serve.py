@@ -1,0 +1,5 @@
+"""``dentwatch serve``."""
+
+
+def serve() -> None:
+    """Not written yet."""

@@ -1,0 +1,5 @@
+"""``dentwatch train``."""
+
+
+def train() -> None:
+    """Not written yet."""

@@ -1,0 +1,113 @@
+"""A model version as files: what training exports, the registry keeps and serving loads.
+
+A bundle is a folder with
+
+- ``model.onnx``: input ``images`` uint8 ``(N, S, S, 3)`` RGB, letterboxed to ``S`` pixels; outputs ``boxes`` float32
+  ``(N, A, 4)`` xyxy in letterboxed pixels and ``scores`` float32 ``(N, A, C)`` in [0, 1], before non-maximum
+  suppression. Normalisation and channel order are inside the graph, so every detector is served the same way;
+- ``model.json``: the :class:`ModelSpec`;
+- ``card.md``: the model card;
+- ``weights.safetensors`` (optional): the network's parameters, to start training from.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dentwatch.errors import ModelError
+
+ONNX_NAME = "model.onnx"
+SPEC_NAME = "model.json"
+CARD_NAME = "card.md"
+WEIGHTS_NAME = "weights.safetensors"
+
+
+class Preprocessing(BaseModel):
+    """How a photo becomes the model's input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_size: int = Field(description="Side of the square input, pixels.")
+    pad_value: int = Field(114, ge=0, le=255, description="Grey value of the letterbox border.")
+
+
+class Rights(BaseModel):
+    """Where something came from and under which licence it may be used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    licence: str
+    source: str = ""
+
+
+class ModelSpec(BaseModel):
+    """Everything that serving and a reader of the registry need to know about a model version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: str = Field(description="yolo, faster-rcnn, retinanet …")
+    size: str = Field(description="The detector's size: nano, tiny, s, mobilenet, resnet50 …")
+    labels: tuple[str, ...] = Field(description="Class names in the order of the scores' last axis.")
+    preprocessing: Preprocessing
+    thresholds: dict[str, float] = Field(description="Operating threshold of the score per label, chosen on val.")
+    nms_iou: float = Field(0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of a label is dropped.")
+    max_detections: int = Field(100, ge=1, description="Most detections kept per photo.")
+    created_at: str = Field(description="UTC, ISO 8601.")
+    dentwatch_version: str
+    dataset_version: str = Field(description="Id of the dataset version it was trained on.")
+    run_id: str = Field("", description="MLflow run.")
+    commit: str = Field("", description="Git commit of the code that trained it.")
+    rights: tuple[Rights, ...] = Field((), description="Licence and source of the data and of the starting weights.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Figures of the evaluation, by name.")
+    parity: dict[str, float] = Field(
+        default_factory=dict, description="Largest difference of ONNX and network: boxes in pixels, scores."
+    )
+
+
+class ModelBundle:
+    """A model version's folder; see the module for what lies in it."""
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+
+    @property
+    def onnx_path(self) -> Path:
+        """The exported network."""
+        return self.folder / ONNX_NAME
+
+    @property
+    def card_path(self) -> Path:
+        """The model card."""
+        return self.folder / CARD_NAME
+
+    @property
+    def weights_path(self) -> Path | None:
+        """The network's parameters, where the bundle holds them."""
+        path = self.folder / WEIGHTS_NAME
+        return path if path.exists() else None
+
+    @classmethod
+    def load(cls, folder: Path) -> "ModelBundle":
+        """Open a bundle; raises :class:`ModelError` when a file is missing or does not say what it should."""
+        missing = [name for name in (ONNX_NAME, SPEC_NAME) if not (folder / name).is_file()]
+        if missing:
+            raise ModelError(
+                f"{folder} is not a model: it lacks {' and '.join(missing)}.",
+                "Name a folder written by `dentwatch train`, or a model version of `dentwatch models list`.",
+            )
+        try:
+            spec = ModelSpec.model_validate_json((folder / SPEC_NAME).read_bytes())
+        except ValidationError as error:
+            raise ModelError(
+                f"{folder / SPEC_NAME} is damaged: {error.errors()[0]['msg']}.", "Export the model again."
+            ) from error
+        return cls(folder, spec)
+
+    @classmethod
+    def write_spec(cls, folder: Path, spec: ModelSpec) -> "ModelBundle":
+        """Write ``spec`` into ``folder`` (made if needed) and return the bundle."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SPEC_NAME).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return cls(folder, spec)

@@ -1,0 +1,1 @@
+"""Pipeline 3: from a photo to an answer. Nothing here needs torch."""
