@@ -1,0 +1,30 @@
+"""What several tests need."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dentwatch import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photos and starting weights; tests that need it skip where it is missing."""
+    folder = Path(os.environ.get("DENTWATCH_SHARED", ROOT.parent / "shared"))
+    if not (folder / "photos").is_dir():
+        pytest.skip(f"real photos are not at {folder}: set DENTWATCH_SHARED to run this test")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty DENTWATCH_HOME, for this process and those it starts."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("DENTWATCH_HOME", str(folder))
+    settings.load.cache_clear()
+    yield folder
+    settings.load.cache_clear()
