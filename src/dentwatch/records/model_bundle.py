@@ -10,6 +10,8 @@ A bundle is a folder with
 - ``weights.safetensors`` (optional): the network's parameters, to start training from.
 """
 
+import hashlib
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,7 +53,9 @@ class ModelSpec(BaseModel):
     labels: tuple[str, ...] = Field(description="Class names in the order of the scores' last axis.")
     preprocessing: Preprocessing
     thresholds: dict[str, float] = Field(description="Operating threshold of the score per label, chosen on val.")
-    nms_iou: float = Field(0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of a label is dropped.")
+    nms_iou: float = Field(
+        0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of a label is dropped."
+    )
     max_detections: int = Field(100, ge=1, description="Most detections kept per photo.")
     created_at: str = Field(description="UTC, ISO 8601.")
     dentwatch_version: str
@@ -66,11 +70,26 @@ class ModelSpec(BaseModel):
 
 
 class ModelBundle:
-    """A model version's folder; see the module for what lies in it."""
+    """A model version's folder; see the module for what lies in it.
 
-    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+    ``name`` is what answers call the model, as in ``dentwatch/3``; default: the folder's name and the fingerprint.
+    """
+
+    def __init__(self, folder: Path, spec: ModelSpec, name: str | None = None) -> None:
         self.folder = folder
         self.spec = spec
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """What answers call this model, as in ``dentwatch/3`` or ``starter/5c0f3a9b2d17``."""
+        return self._name or f"{self.folder.resolve().name}/{self.fingerprint}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of the SHA-256 of ``model.onnx``: the same network has the same one everywhere."""
+        with self.onnx_path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
     @property
     def onnx_path(self) -> Path:
@@ -89,8 +108,8 @@ class ModelBundle:
         return path if path.exists() else None
 
     @classmethod
-    def load(cls, folder: Path) -> "ModelBundle":
-        """Open a bundle; raises :class:`ModelError` when a file is missing or does not say what it should."""
+    def load(cls, folder: Path, name: str | None = None) -> "ModelBundle":
+        """Open a bundle that answers call ``name``; raises :class:`ModelError` when a file is missing or does not say what it should."""
         missing = [name for name in (ONNX_NAME, SPEC_NAME) if not (folder / name).is_file()]
         if missing:
             raise ModelError(
@@ -103,7 +122,7 @@ class ModelBundle:
             raise ModelError(
                 f"{folder / SPEC_NAME} is damaged: {error.errors()[0]['msg']}.", "Export the model again."
             ) from error
-        return cls(folder, spec)
+        return cls(folder, spec, name)
 
     @classmethod
     def write_spec(cls, folder: Path, spec: ModelSpec) -> "ModelBundle":
