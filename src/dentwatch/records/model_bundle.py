@@ -53,9 +53,7 @@ class ModelSpec(BaseModel):
     labels: tuple[str, ...] = Field(description="Class names in the order of the scores' last axis.")
     preprocessing: Preprocessing
     thresholds: dict[str, float] = Field(description="Operating threshold of the score per label, chosen on val.")
-    nms_iou: float = Field(
-        0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of a label is dropped."
-    )
+    nms_iou: float = Field(0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of one label goes.")
     max_detections: int = Field(100, ge=1, description="Most detections kept per photo.")
     created_at: str = Field(description="UTC, ISO 8601.")
     dentwatch_version: str
@@ -109,7 +107,10 @@ class ModelBundle:
 
     @classmethod
     def load(cls, folder: Path, name: str | None = None) -> "ModelBundle":
-        """Open a bundle that answers call ``name``; raises :class:`ModelError` when a file is missing or does not say what it should."""
+        """Open a bundle that answers call ``name``.
+
+        Raises :class:`ModelError` when a file is missing or does not say what it should.
+        """
         missing = [name for name in (ONNX_NAME, SPEC_NAME) if not (folder / name).is_file()]
         if missing:
             raise ModelError(
