@@ -1,0 +1,197 @@
+"""From a photo's bytes to upright 8-bit sRGB, safely and no larger than needed.
+
+Plain JPEGs take libjpeg-turbo (simplejpeg), which can decode at a half, a quarter or an eighth of the size for a
+fraction of the cost; everything else takes Pillow. Every decode is a whole one: a photo whose end is missing raises
+instead of being padded with grey.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pillow_heif
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from dentwatch.errors import PhotoError
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # decode() refuses bombs by its own limit, before any pixel is decoded
+
+_ORIENTATION_TAG = 0x0112
+_SRGB = ImageCms.createProfile("sRGB")
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*", b"GIF8")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPhoto:
+    """A photo ready to be looked at.
+
+    ``rgb`` is uint8 ``(H, W, 3)``, upright, sRGB. ``width`` and ``height`` are those of the upright original in
+    pixels, ``scale`` is decoded ÷ original (1.0, or less after a reduced decode). ``orientation`` is the EXIF value
+    that was applied (1 = none), ``file_format`` Pillow's name of the format.
+    """
+
+    rgb: NDArray[np.uint8]
+    width: int
+    height: int
+    scale: float
+    orientation: int = 1
+    file_format: str = ""
+
+
+def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> DecodedPhoto:
+    """Decode a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF photo.
+
+    With ``target_side`` a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never so that its longer side falls
+    below ``target_side`` pixels. Raises :class:`PhotoError` with the reason ``not_an_image``, ``unreadable``,
+    ``truncated`` or ``decompression_bomb`` (more than ``max_pixels``).
+    """
+    image = _open(data)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PhotoError(
+            "decompression_bomb",
+            f"The photo would decode to {width} × {height} pixels, more than the {max_pixels:,} allowed.",
+            "If it is genuine, raise DENTWATCH_DATA__MAX_PIXELS and retry.",
+        )
+    orientation = _orientation(image)
+    file_format = image.format or ""
+    rgb = _decode_jpeg(data, image, target_side) if file_format in ("JPEG", "MPO") else _decode_any(image)
+    rgb = _upright(rgb, orientation)
+    if orientation >= 5:
+        width, height = height, width
+    scale = max(rgb.shape[:2]) / max(width, height)
+    return DecodedPhoto(np.ascontiguousarray(rgb), width, height, scale, orientation, file_format)
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise PhotoError("not_an_image", "The file is empty.", "Fetch it again from its source.")
+    try:
+        return Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        deep = _open_deep_tiff(data)
+        if deep is not None:
+            return deep
+        if data.startswith(_MAGIC) or data[4:8] == b"ftyp":
+            raise PhotoError(
+                "unreadable", "The file begins like a photo, but its header makes no sense.", "Fetch it again."
+            ) from None
+        raise PhotoError(
+            "not_an_image",
+            "The file is not a photo in a known format.",
+            "Known are JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF and TIFF.",
+        ) from None
+    except Exception as error:  # any of Pillow's parsers may trip over a malformed header in its own way
+        raise PhotoError("unreadable", f"The photo's header cannot be read: {error}.", "Fetch it again.") from error
+
+
+def _open_deep_tiff(data: bytes) -> Image.Image | None:
+    """A TIFF with 16 bits per colour, which Pillow does not open, as an 8-bit image; None if it is not one."""
+    if not data.startswith((b"II*\x00", b"MM\x00*")) or len(data) > 1_000_000_000:
+        return None
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        return None
+    image = Image.fromarray(pixels)
+    image.format = "TIFF"
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # a damaged EXIF block does not make the photo unusable
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> NDArray[np.uint8]:
+    if image.mode not in ("RGB", "L"):  # CMYK and YCCK need Pillow's colour handling
+        return _decode_any(image)
+    width, height = image.size
+    factor = 1
+    while target_side and factor < 8 and max(width, height) // (factor * 2) >= target_side:
+        factor *= 2
+    try:
+        rgb: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, "RGB", min_width=-(-width // factor), min_height=-(-height // factor), strict=True
+        )
+    except ValueError as error:
+        if _is_damage(str(error)):
+            raise _truncated() from error
+        return _decode_any(image)  # a warning that other readers live with, or a variant turbojpeg does not know
+    profile = image.info.get("icc_profile")
+    if profile and not _is_srgb(profile):
+        rgb = np.asarray(_to_srgb(Image.fromarray(rgb), profile))
+    return rgb
+
+
+def _is_damage(message: str) -> bool:
+    text = message.lower()
+    return "premature end" in text or ("corrupt jpeg data" in text and "extraneous" not in text)
+
+
+def _decode_any(image: Image.Image) -> NDArray[np.uint8]:
+    try:
+        image.load()
+        return np.asarray(_flatten(image))
+    except MemoryError:
+        raise
+    except Exception as error:
+        text = str(error).lower()
+        if isinstance(error, EOFError) or any(word in text for word in ("truncated", "end of", "incomplete", "eof")):
+            raise _truncated() from error
+        raise PhotoError("unreadable", f"The photo cannot be decoded: {error}.", "Fetch it again.") from error
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Any Pillow mode → RGB: profile applied, deep greys scaled, transparency laid on white."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith(("I", "F")):
+        return _from_deep_grey(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        ground = Image.new("RGBA", rgba.size, "white")
+        image = Image.alpha_composite(ground, rgba).convert("RGB")
+    if profile and image.mode in ("RGB", "CMYK") and not _is_srgb(profile):
+        image = _to_srgb(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, or of floats in [0, 1], → RGB."""
+    values = np.asarray(image).astype(np.float64)
+    full = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 65535.0
+    grey = np.clip(values * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _is_srgb(profile: bytes) -> bool:
+    # The description stands in the profile in ASCII or UTF-16; parsing it would cost more than decoding the photo.
+    return b"sRGB" in profile[:4096] or "sRGB".encode("utf-16-be") in profile[:4096]
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image.convert("RGB")  # a damaged or mismatched profile is ignored, as browsers do
+    return converted if converted is not None else image.convert("RGB")
+
+
+def _upright(rgb: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Apply an EXIF orientation (Exif 2.32, tag 0x0112) to ``(H, W, 3)``."""
+    if orientation >= 5:
+        rgb = rgb.transpose(1, 0, 2)
+    flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return rgb[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def _truncated() -> PhotoError:
+    return PhotoError("truncated", "A part of the photo's data is missing or damaged.", "Fetch it again.")

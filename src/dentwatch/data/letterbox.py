@@ -1,0 +1,57 @@
+"""Fit a photo into a model's square input and bring boxes back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a photo was fitted: input pixels = original pixels × ``scale``, top left corners together.
+
+    ``scale_x`` and ``scale_y`` differ by less than a pixel over the photo (the fitted sides are whole pixels);
+    ``width`` and ``height`` are those of the photo that the boxes of :meth:`to_original` refer to, in pixels.
+    """
+
+    scale_x: float
+    scale_y: float
+    width: int
+    height: int
+
+    def to_original(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Boxes ``(N, 4)`` xyxy in input pixels → xyxy in original pixels, clipped to the photo."""
+        scaled = np.asarray(boxes, np.float64).reshape(-1, 4) / self._scale
+        return np.clip(scaled, 0.0, np.array([self.width, self.height] * 2, np.float64))
+
+    def to_input(self, boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Boxes ``(N, 4)`` xyxy in original pixels → xyxy in input pixels."""
+        return np.asarray(boxes, np.float64).reshape(-1, 4) * self._scale
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array([self.scale_x, self.scale_y] * 2, np.float64)
+
+
+def letterbox(
+    rgb: NDArray[np.uint8], size: int, pad_value: int = 114, original: tuple[int, int] | None = None
+) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Fit ``rgb`` ``(H, W, 3)`` into ``(size, size, 3)``: aspect kept, top left, the rest filled with ``pad_value``.
+
+    Shrinking averages areas, so that a thin scratch fades instead of vanishing; growing interpolates linearly.
+    ``original`` is ``(width, height)`` of the upright original where ``rgb`` was decoded at a reduced scale: boxes then
+    refer to the original. Default: ``rgb`` is the original.
+    """
+    height, width = rgb.shape[:2]
+    scale = size / max(height, width)
+    fitted = max(1, min(size, round(width * scale))), max(1, min(size, round(height * scale)))
+    canvas = np.full((size, size, 3), pad_value, np.uint8)
+    if fitted == (width, height):
+        canvas[:height, :width] = rgb
+    else:
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        canvas[: fitted[1], : fitted[0]] = cv2.resize(rgb, fitted, interpolation=method)
+    full_width, full_height = original or (width, height)
+    return canvas, Letterbox(fitted[0] / full_width, fitted[1] / full_height, full_width, full_height)

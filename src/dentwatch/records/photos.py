@@ -1,0 +1,141 @@
+"""Where photo bytes are kept: content-addressed, in a folder or at any fsspec URL (S3 first)."""
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from dentwatch.errors import DataError, PhotoError
+
+_PHOTO_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def photo_id_of(data: bytes) -> str:
+    """The id of the photo with these bytes: their SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class PhotoStore:
+    """Photo bytes by photo id at ``url`` (a folder or an fsspec URL such as ``s3://bucket/photos``).
+
+    A photo lies at ``<first two hex digits>/<photo id>``: 256 folders keep each folder small up to millions of photos
+    and are few enough to be made only once. Photos are written whole or not at all, and writing one that is there
+    already costs one look. Safe to use from several processes at once; every process makes its own store.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._fs: Any
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = str(root).rstrip("/")
+        self._local = "file" in self._fs.protocol
+        self._folders: set[str] = set()
+
+    def put(self, data: bytes, *, durable: bool = True) -> str:
+        """Keep ``data`` and return its photo id.
+
+        ``durable=False`` leaves it to the operating system when the bytes reach the disk: a killed process loses
+        nothing, a power cut may, until :meth:`flush` returns. Raises :class:`DataError` when the store cannot be
+        written.
+        """
+        photo_id = photo_id_of(data)
+        try:
+            if self._local:
+                self._put_local(photo_id, data, durable)
+            elif not self._fs.exists(self._path(photo_id)):
+                self._fs.pipe_file(self._path(photo_id), data)  # one PUT: object stores show it whole or not at all
+        except OSError as error:
+            raise DataError(
+                f"The photo store {self.url} cannot be written: {error}.",
+                "Check that the place exists, has room and may be written; DENTWATCH_PHOTOS_URL names it.",
+            ) from error
+        return photo_id
+
+    def get(self, photo_id: str) -> bytes:
+        """The bytes of a photo; raises :class:`PhotoError` (``missing``) when the store does not hold it."""
+        path = self._path(photo_id)
+        try:
+            return Path(path).read_bytes() if self._local else bytes(self._fs.cat_file(path))
+        except FileNotFoundError as error:
+            raise PhotoError(
+                "missing",
+                f"The photo {photo_id} is not in the photo store {self.url}.",
+                "Ingest its source again, or set DENTWATCH_PHOTOS_URL to the store that holds it.",
+            ) from error
+
+    def has(self, photo_id: str) -> bool:
+        """Whether the store holds the photo."""
+        return bool(self._fs.exists(self._path(photo_id)))
+
+    def local_path(self, photo_id: str) -> Path | None:
+        """The photo's file, where the store is a local folder and holds it; else None."""
+        path = Path(self._path(photo_id))
+        return path if self._local and path.is_file() else None
+
+    def photo_ids(self) -> Iterator[str]:
+        """Every photo id in the store, in order within each folder."""
+        for path in sorted(self._fs.ls(self._root, detail=False) if self._fs.exists(self._root) else []):
+            for name in sorted(PurePosixPath(str(file)).name for file in self._fs.ls(path, detail=False)):
+                if _PHOTO_ID.fullmatch(name):
+                    yield name
+
+    def flush(self) -> None:
+        """Wait until photos put with ``durable=False``, by any process, are on the disk."""
+        if self._local and hasattr(os, "sync"):
+            os.sync()
+
+    def _path(self, photo_id: str) -> str:
+        if not _PHOTO_ID.fullmatch(photo_id):
+            raise PhotoError("missing", f"{photo_id!r} is not a photo id.", "A photo id is 64 hex digits.")
+        return f"{self._root}/{photo_id[:2]}/{photo_id}"
+
+    def _put_local(self, photo_id: str, data: bytes, durable: bool) -> None:
+        path = self._path(photo_id)
+        try:
+            # A power cut can leave an empty file behind its name; the size tells it from a whole one.
+            if os.stat(path).st_size == len(data):  # noqa: PTH116 (Path.stat costs twice as much, once per photo)
+                return
+        except FileNotFoundError:
+            pass
+        folder = os.path.dirname(path)  # noqa: PTH120
+        if folder not in self._folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        temporary = f"{folder}/.{photo_id[:16]}-{uuid.uuid4().hex}"
+        write_atomically(Path(temporary), Path(path), data, durable=durable)
+
+
+def write_atomically(temporary: Path, path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old content or the new, never a part.
+
+    ``temporary`` lies in the same folder. With ``durable`` the bytes and the name are on the disk on return.
+    """
+    try:
+        with temporary.open("wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable, where the system knows how (POSIX)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""Photos come out upright, in sRGB, whole, or with a reason."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from dentwatch.data.decoding import decode
+from dentwatch.errors import PhotoError
+
+LIMIT = 50_000_000
+
+
+def scene(width: int = 96, height: int = 64) -> NDArray[np.uint8]:
+    """A smooth picture without symmetry, so that every flip and turn shows."""
+    y, x = np.mgrid[0:height, 0:width]
+    channels = [255 * x / width, 255 * y / height, 127 + 100 * np.sin(x / 17 + y / 31)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "BMP", "TIFF"])
+def test_every_format_gives_the_same_picture(file_format: str) -> None:
+    data = encoded(Image.fromarray(scene()), file_format)
+    photo = decode(data, max_pixels=LIMIT)
+    assert (photo.width, photo.height, photo.scale) == (96, 64, 1.0)
+    assert photo.rgb.shape == (64, 96, 3)
+    assert photo.rgb.dtype == np.uint8
+    assert difference(photo.rgb, scene()) < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "HEIF"])
+def test_exif_orientation_is_applied(orientation: int, file_format: str) -> None:
+    image = Image.fromarray(scene())
+    image.getexif()[0x0112] = orientation
+    data = encoded(image, file_format, exif=image.getexif().tobytes())
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    photo = decode(data, max_pixels=LIMIT)
+    assert (photo.height, photo.width) == upright.shape[:2] == photo.rgb.shape[:2]
+    assert difference(photo.rgb, upright) < 3
+
+
+def test_wide_gamut_photos_become_srgb() -> None:
+    # A made-up profile with red and blue swapped: honouring it must swap them back.
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"rXYZ", b"tXYZ")
+    profile = swapped.replace(b"bXYZ", b"rXYZ").replace(b"tXYZ", b"bXYZ").replace(b"s\0R\0G\0B", b"x\0R\0G\0B")
+    profile = profile.replace(b"sRGB", b"xRGB")
+    for file_format in ("JPEG", "PNG"):
+        data = encoded(Image.fromarray(scene()), file_format, icc_profile=profile, quality=95)
+        photo = decode(data, max_pixels=LIMIT)
+        assert difference(photo.rgb, scene()[..., ::-1]) < 4, file_format
+
+
+def test_deep_cmyk_transparent_and_palette_photos() -> None:
+    grey = (scene()[..., 0].astype(np.uint16) << 8) | 0x7F
+    deep = decode(encoded(Image.fromarray(grey), "PNG"), max_pixels=LIMIT)
+    assert difference(deep.rgb, np.repeat(scene()[..., :1], 3, axis=-1)) < 2
+
+    cmyk = decode(encoded(Image.fromarray(scene()).convert("CMYK"), "JPEG", quality=95), max_pixels=LIMIT)
+    assert difference(cmyk.rgb, scene()) < 6
+
+    clear = Image.fromarray(np.dstack([scene(), np.zeros(scene().shape[:2], np.uint8)]))
+    assert decode(encoded(clear, "PNG"), max_pixels=LIMIT).rgb.min() == 255
+
+    palette = Image.fromarray(scene()).quantize(256)
+    assert difference(decode(encoded(palette, "PNG"), max_pixels=LIMIT).rgb, scene()) < 12
+
+
+def test_sixteen_bit_colour_tiff() -> None:
+    cv2 = pytest.importorskip("cv2")
+    _, data = cv2.imencode(".tiff", scene()[..., ::-1].astype(np.uint16) * 257)
+    assert difference(decode(data.tobytes(), max_pixels=LIMIT).rgb, scene()) < 2
+
+
+def test_a_reduced_decode_keeps_the_promised_side() -> None:
+    big = Image.fromarray(scene(2000, 1500))
+    data = encoded(big, "JPEG", quality=92)
+    for target, side in ((640, 1000), (500, 500), (400, 500), (2000, 2000), (None, 2000), (100, 250)):
+        photo = decode(data, max_pixels=LIMIT, target_side=target)
+        assert max(photo.rgb.shape) == side
+        assert (photo.width, photo.height) == (2000, 1500)
+        assert photo.scale == pytest.approx(side / 2000)
+    reduced = decode(data, max_pixels=LIMIT, target_side=500).rgb
+    assert difference(reduced, np.asarray(big.resize((500, 375), Image.Resampling.BOX))) < 3
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def zeroed(data: bytes) -> bytes:
+    return data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+
+
+def ended(data: bytes) -> bytes:
+    return data[: len(data) // 2] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "HEIF", "TIFF", "BMP"])
+def test_half_a_photo_is_refused_not_padded(file_format: str) -> None:
+    data = encoded(Image.fromarray(scene(400, 300)), file_format)
+    with pytest.raises(PhotoError) as caught:
+        decode(half(data), max_pixels=LIMIT)
+    assert caught.value.reason in ("truncated", "unreadable")
+
+
+@pytest.mark.parametrize("damage", [half, zeroed, ended])
+@pytest.mark.parametrize("target", [None, 100])
+def test_damaged_jpegs_are_truncated_at_any_scale(damage: Callable[[bytes], bytes], target: int | None) -> None:
+    noisy = np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)
+    data = damage(encoded(Image.fromarray(noisy), "JPEG"))
+    with pytest.raises(PhotoError) as caught:
+        decode(data, max_pixels=LIMIT, target_side=target)
+    assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not_an_image"),
+        (b"hello, I am a text file", "not_an_image"),
+        (b"\xff\xd8\xff\xe0 nothing more", "unreadable"),
+        (b"%PDF-1.7 ...", "not_an_image"),
+    ],
+)
+def test_what_is_no_photo_is_named(data: bytes, reason: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        decode(data, max_pixels=LIMIT)
+    assert caught.value.reason == reason
+
+
+def test_a_decompression_bomb_is_refused_before_it_decodes() -> None:
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bomb = encoded(Image.new("1", (20_000, 20_000)), "PNG")
+    with pytest.raises(PhotoError, match="20000 × 20000") as caught:
+        decode(bomb, max_pixels=100_000_000)
+    assert caught.value.reason == "decompression_bomb"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; decoded it would be 1.2 GB
