@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dentwatch.errors import PhotoError
 from dentwatch.records.annotations import Box, Split
 
 
@@ -45,3 +46,19 @@ class IncomingPhoto:
     source: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPhoto:
+    """Stands for the bytes of a photo that the annotations speak of and the source does not hold."""
+
+    name: str
+    stated_by: str
+
+    def __call__(self) -> bytes:
+        """Raises :class:`dentwatch.errors.PhotoError` (``missing``)."""
+        raise PhotoError(
+            "missing",
+            f"{self.name} is named by {self.stated_by}, but no such photo is in the source.",
+            "Add the photo beside the annotations, or remove its entry.",
+        )

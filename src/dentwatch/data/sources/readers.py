@@ -1,0 +1,106 @@
+"""What reads one photo's bytes later, in whatever process it is called: small objects that can be pickled."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
+
+from dentwatch.errors import PhotoError
+
+MAX_BYTES = 512 * 1024 * 1024
+"""No photo is larger; what claims to be (a zip member may) is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalReader:
+    """Reads a file of this machine."""
+
+    path: str
+
+    def __call__(self) -> bytes:
+        """The file's bytes; raises :class:`PhotoError` (``missing``, ``unreadable``, ``too_large``)."""
+        try:
+            with Path(self.path).open("rb") as file:
+                return _bounded(file, self.path)
+        except FileNotFoundError as error:
+            raise PhotoError("missing", f"{self.path} does not exist.") from error
+        except OSError as error:
+            raise PhotoError("unreadable", f"{self.path} cannot be read: {error.strerror}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class UrlReader:
+    """Reads a file of any fsspec file system, such as ``s3://bucket/photo.jpg``."""
+
+    url: str
+
+    def __call__(self) -> bytes:
+        """The file's bytes; raises :class:`PhotoError` (``missing``, ``unreadable``, ``too_large``)."""
+        import fsspec
+
+        try:
+            with fsspec.open(self.url, "rb") as file:
+                return _bounded(file, self.url)
+        except FileNotFoundError as error:
+            raise PhotoError("missing", f"{self.url} does not exist.") from error
+        except PhotoError:
+            raise
+        except Exception as error:  # each file system has errors of its own
+            raise PhotoError("unreadable", f"{self.url} cannot be read: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ZipReader:
+    """Reads one member of a zip, wherever the zip lies; nothing is unpacked to disk."""
+
+    archive: str
+    member: str
+
+    def __call__(self) -> bytes:
+        """The member's bytes; raises :class:`PhotoError` (``missing``, ``unreadable``, ``too_large``)."""
+        try:
+            with open_zip(self.archive, os.getpid()).open(self.member) as file:
+                return _bounded(file, f"{self.member} in {self.archive}")
+        except KeyError as error:
+            raise PhotoError("missing", f"{self.member} is not in {self.archive}.") from error
+        except PhotoError:
+            raise
+        except Exception as error:  # damaged members raise whatever their decompressor does
+            raise PhotoError("unreadable", f"{self.member} in {self.archive} cannot be read: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BytesReader:
+    """Bytes that are already here: a database row's."""
+
+    data: bytes
+
+    def __call__(self) -> bytes:
+        """The bytes."""
+        return self.data
+
+
+@lru_cache(maxsize=8)
+def open_zip(location: str, process: int) -> ZipFile:  # noqa: ARG001
+    """A zip, opened once per process (``process`` is its id: forks must not share a file position).
+
+    Raises :class:`zipfile.BadZipFile` and whatever the file system raises.
+    """
+    import fsspec
+
+    remote = "://" in location
+    file: Any = fsspec.open(location, "rb").open() if remote else Path(location).open("rb")  # noqa: SIM115 (kept open)
+    try:
+        return ZipFile(file)
+    except BadZipFile:
+        file.close()
+        raise
+
+
+def _bounded(file: IO[bytes], name: str) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise PhotoError("too_large", f"{name} is larger than {MAX_BYTES // 2**20} MiB.")
+    return data
