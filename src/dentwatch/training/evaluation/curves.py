@@ -77,23 +77,25 @@ def mean_of_known(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def curve(table: MatchTable, iou: float, label: str | None = None) -> Curve:
-    """The operating points of one label, or of all labels pooled under one threshold, at ``iou``."""
-    chosen = np.ones(table.score.size, dtype=np.bool_)
-    truths = table.truth_label.size
+def curve(table: MatchTable, iou: float, label: str | None = None, vehicle_weights: Floats | None = None) -> Curve:
+    """The operating points of one label, or of all labels pooled under one threshold, at ``iou``.
+
+    ``vehicle_weights`` ``(V,)`` says how often each vehicle counts.
+    """
+    weights = np.ones(len(table.vehicles)) if vehicle_weights is None else vehicle_weights
+    chosen, truth = np.ones(table.score.size, dtype=np.bool_), np.ones(table.truth_label.size, dtype=np.bool_)
     if label is not None:
         index = table.labels.index(label)
-        chosen = table.label == index
-        truths = int((table.truth_label == index).sum())
-    score = table.score[chosen]
+        chosen, truth = table.label == index, table.truth_label == index
+    score, weight = table.score[chosen], weights[table.vehicle[chosen]]
     right = table.hit[iou][chosen] >= 0
+    truths, photos = float(weights[table.truth_vehicle[truth]].sum()), float(weights[table.photo_vehicle].sum())
     # Detections with equal scores are kept or dropped together, so a point is the last of its score.
     ends = np.flatnonzero(np.append(score[1:] != score[:-1], True)) if score.size else np.empty(0, dtype=np.int64)
-    true = np.cumsum(right)[ends].astype(np.float64)
-    false = ends + 1.0 - true
+    total, true = np.cumsum(weight)[ends], np.cumsum(weight * right)[ends]
     return Curve(
-        score[ends],
-        true / (ends + 1.0),
-        true / truths if truths else np.zeros(ends.size),
-        false / max(table.photos, 1),
+        threshold=score[ends],
+        precision=np.divide(true, total, out=np.zeros_like(true), where=total > 0),
+        recall=true / truths if truths > 0 else np.zeros(ends.size),
+        false_per_photo=(total - true) / max(photos, 1.0),
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dentwatch.training.evaluation.curves import label_ap, mean_of_known
+from dentwatch.training.evaluation.curves import RECALL_OF_INTEREST, curve, label_ap, mean_of_known
 from dentwatch.training.evaluation.matching import Flags, Floats, Integers, MatchTable
+from dentwatch.training.evaluation.metrics import LOOSE_IOU
 from dentwatch.training.evaluation.operating import OPERATING_IOU, damaged_photos
 
 RESAMPLES = 500
@@ -88,7 +89,8 @@ def headline(table: MatchTable, thresholds: Mapping[str, float]) -> Statistic:
 
     ``ap50``, ``ap30`` (also ``_LABEL``); at the thresholds and IoU 0.5 ``precision``, ``recall``, ``f1``, ``accuracy``,
     ``false_positive_rate``, ``false_negative_rate``, ``false_per_photo`` (the first two also ``_LABEL``); ``recall30``
-    and ``precision30`` at IoU 0.3; ``photo_accuracy``.
+    and ``precision30`` at IoU 0.3; ``false_per_photo_at_recall25``: the fewest false boxes per photo at recall 0.25, IoU
+    0.3, all labels under one threshold; ``photo_accuracy``.
     """
     kept = table.kept(dict(thresholds))
     counts = _VehicleCounts(table)
@@ -101,13 +103,13 @@ def headline(table: MatchTable, thresholds: Mapping[str, float]) -> Statistic:
     everything = (kept, np.ones(table.truth_label.size, dtype=np.bool_))
     at = {
         "": counts.of(*everything, OPERATING_IOU),
-        "30": counts.of(*everything, 0.3),
+        "30": counts.of(*everything, LOOSE_IOU),
         **{f"_{label}": counts.of(*flags, OPERATING_IOU) for label, flags in by_label.items()},
     }
 
     def statistic(weights: Floats) -> dict[str, float]:
         figures = {}
-        for iou, name in ((0.5, "ap50"), (0.3, "ap30")):
+        for iou, name in ((0.5, "ap50"), (LOOSE_IOU, "ap30")):
             each = np.array([label_ap(table, index, iou, weights) for index in range(len(table.labels))])
             figures[name] = mean_of_known(each)
             figures |= {f"{name}_{label}": float(value) for label, value in zip(table.labels, each, strict=True)}
@@ -121,10 +123,17 @@ def headline(table: MatchTable, thresholds: Mapping[str, float]) -> Statistic:
                 figures["false_positive_rate"] = _ratio(claimed - right, claimed)
                 figures["false_negative_rate"] = _ratio(real - right, real)
                 figures["false_per_photo"] = _ratio(claimed - right, float(weights @ photos))
+        figures["false_per_photo_at_recall25"] = _known(
+            curve(table, LOOSE_IOU, None, weights).false_per_photo_at(RECALL_OF_INTEREST)
+        )
         figures["photo_accuracy"] = _ratio(float(weights @ agreed), float(weights @ photos))
         return figures
 
     return statistic
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _ratio(part: float, whole: float) -> float:

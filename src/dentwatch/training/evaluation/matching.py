@@ -7,17 +7,16 @@ above it matched, so one matching serves every threshold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.statistics import Lighting
 from dentwatch.records.annotations import Box, PhotoRecord
 from dentwatch.records.detections import Detection
 from dentwatch.training.evaluation.geometry import BOX_SIZES, Boxes, box_size, corners, covered, overlap
 from dentwatch.training.evaluation.metrics import LOOSE_IOU, MAX_DETECTIONS
-
-Lighting = Literal["dark", "normal", "bright"]
 
 MATCH_IOUS = (LOOSE_IOU, 0.5)
 IGNORE_COVER = 0.5

@@ -1,0 +1,45 @@
+"""The detectors that can be trained, by name.
+
+A detector is one file in this folder, or in another package that names its module under the entry-point group
+``dentwatch.detectors``; see ``docs/adding-a-detector.md``.
+"""
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+
+from dentwatch.errors import TrainingError
+from dentwatch.training.detectors.contract import Detector
+
+ENTRY_POINT_GROUP = "dentwatch.detectors"
+
+
+def available() -> dict[str, type[Detector]]:
+    """Every detector that this installation can train, by name."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        entry_point.load()
+    return dict(sorted(Detector.registered.items()))
+
+
+def create(name: str, size: str | None, labels: tuple[str, ...], input_size: int) -> Detector:
+    """A fresh detector for ``labels`` on square photos of ``input_size`` pixels.
+
+    ``size`` None takes the detector's first size. Raises :class:`TrainingError` for an unknown name, size or an
+    input size that the network cannot take.
+    """
+    detectors = available()
+    if name not in detectors:
+        raise TrainingError(f"There is no detector named {name!r}.", f"Choose one of: {', '.join(detectors)}.")
+    kind = detectors[name]
+    chosen = size or kind.sizes[0]
+    if chosen not in kind.sizes:
+        raise TrainingError(f"{name} has no size {size!r}.", f"Choose one of: {', '.join(kind.sizes)}.")
+    if input_size < kind.stride or input_size % kind.stride:
+        raise TrainingError(
+            f"{name} cannot take photos of {input_size} pixels.", f"Choose a multiple of {kind.stride} pixels."
+        )
+    if not labels:
+        raise TrainingError("No label to learn was named.", "Name at least one, as in `--labels scratch,dent`.")
+    return kind(chosen, labels, input_size)
