@@ -130,36 +130,53 @@ def _best(points: Curve, rule: ThresholdRule) -> int | None:
     return int(np.argmax(np.where(allowed, precision if rule.name == "recall" else recall, -1.0)))
 
 
+RATE_NAMES = (
+    "precision",
+    "recall",
+    "f1",
+    "accuracy",
+    "false_positive_rate",
+    "false_negative_rate",
+    "false_per_photo",
+)
+
+
+def rate_figures(right: float, claimed: float, real: float, photos: float) -> dict[str, float]:
+    """The rates of DESIGN.md §9 from right detections, all detections, damages and photos.
+
+    With TP = ``right``, FP = ``claimed`` − TP and FN = ``real`` − TP: ``precision`` TP / (TP + FP), ``recall``
+    TP / (TP + FN), ``f1`` their harmonic mean, ``accuracy`` TP / (TP + FP + FN), ``false_positive_rate``
+    FP / detections, ``false_negative_rate`` FN / damages, ``false_per_photo`` FP / photos. Not a number where there is
+    nothing to divide by.
+    """
+    wrong, missed = claimed - right, real - right
+    shares = [
+        (right, claimed),
+        (right, real),
+        (2 * right, claimed + real),
+        (right, right + wrong + missed),
+        (wrong, claimed),
+        (missed, real),
+        (wrong, photos),
+    ]
+    values = [part / whole if whole > 0 else float("nan") for part, whole in shares]
+    return dict(zip(RATE_NAMES, values, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What holds at the operating threshold; None where nothing is there to divide by.
-
-    ``precision`` TP / (TP + FP); ``recall`` TP / (TP + FN); ``accuracy`` TP / (TP + FP + FN); ``false_positive_rate``
-    FP / all detections; ``false_negative_rate`` FN / all real damages; ``false_per_photo`` FP / photos.
-    """
+    """How many were right, wrong and missed at the operating thresholds, in how many photos."""
 
     true_positives: int
     false_positives: int
     false_negatives: int
     photos: int
 
-    @staticmethod
-    def _share(part: int, whole: int) -> float | None:
-        return part / whole if whole else None
-
     @property
-    def figures(self) -> dict[str, float | None]:
-        """The rates by name."""
-        right, wrong, missed = self.true_positives, self.false_positives, self.false_negatives
-        return {
-            "precision": self._share(right, right + wrong),
-            "recall": self._share(right, right + missed),
-            "f1": self._share(2 * right, 2 * right + wrong + missed),
-            "accuracy": self._share(right, right + wrong + missed),
-            "false_positive_rate": self._share(wrong, right + wrong),
-            "false_negative_rate": self._share(missed, right + missed),
-            "false_per_photo": self._share(wrong, self.photos),
-        }
+    def figures(self) -> dict[str, float]:
+        """See :func:`rate_figures`."""
+        right = self.true_positives
+        return rate_figures(right, right + self.false_positives, right + self.false_negatives, self.photos)
 
 
 def rates(table: MatchTable, thresholds: Mapping[str, float], iou: float, label: str | None = None) -> Rates:
