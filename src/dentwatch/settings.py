@@ -46,6 +46,11 @@ class TrackingSettings(BaseModel):
     """Where experiments and models are kept."""
 
     uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite in DENTWATCH_HOME.")
+    artifacts: str | None = Field(
+        None,
+        description="URI of the folder or bucket for the files of runs and models; default: `artifacts` in home, or "
+        "where the tracking server puts them.",
+    )
     experiment: str = Field("dentwatch", description="MLflow experiment that runs are logged to.")
     model_name: str = Field("dentwatch", description="Name of the registered model.")
     loggers: str = Field(
@@ -61,7 +66,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".dentwatch"), description="Folder that holds all state.")
     photos_url: str | None = Field(None, description="fsspec URL of the photo store; default: `photos` in home.")
-    datasets_url: str | None = Field(None, description="fsspec URL of the dataset versions; default: `datasets` in home.")
+    datasets_url: str | None = Field(
+        None, description="fsspec URL of the dataset versions; default: `datasets` in home."
+    )
     data: DataSettings = DataSettings()  # type: ignore[call-arg]
     serving: ServingSettings = ServingSettings()  # type: ignore[call-arg]
     tracking: TrackingSettings = TrackingSettings()  # type: ignore[call-arg]
@@ -93,6 +100,17 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """The MLflow tracking and registry URI."""
         return self.tracking.uri or f"sqlite:///{self.home.absolute() / 'mlflow.db'}"
+
+    @property
+    def tracking_artifacts(self) -> str | None:
+        """The URI that files of runs and models go to; None leaves it to the tracking server."""
+        if self.tracking.artifacts is None and "://" in self.tracking_uri and not _names_a_database(self.tracking_uri):
+            return None
+        return self.tracking.artifacts or (self.home.absolute() / "artifacts").as_uri()
+
+
+def _names_a_database(uri: str) -> bool:
+    return uri.startswith(("sqlite:", "postgresql", "mysql", "mssql"))
 
 
 @lru_cache
