@@ -4,11 +4,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from dentwatch.data.decoding import DecodedPhoto, decode
-from dentwatch.data.statistics import PhotoStatistics, photo_statistics
+from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics, lighting, photo_statistics
 from dentwatch.errors import PhotoError
 from dentwatch.records.detections import Detection
 from dentwatch.records.model_bundle import ModelBundle
@@ -51,15 +51,16 @@ class Inspector:
         self.model = bundle.name
         self._detector = Detector(bundle, threads)
         self._max_pixels = max_pixels
+        self._side = max(self._detector.input_size, STATISTICS_SIDE)
 
     def decode(self, photo: Photo) -> Decoded | PhotoFailure:
         """Bytes → pixels at the size the model needs, and statistics."""
         start = time.perf_counter()
         try:
-            pixels = decode(photo.read(), max_pixels=self._max_pixels, target_side=self._detector.input_size)
+            pixels = decode(photo.read(), max_pixels=self._max_pixels, target_side=self._side)
         except PhotoError as error:
             return PhotoFailure(photo=photo.name, error=str(error), reason=error.reason, model=self.model)
-        statistics = photo_statistics(pixels.rgb)
+        statistics = photo_statistics(pixels.rgb, (pixels.width, pixels.height))
         return Decoded(photo.name, pixels, statistics, _milliseconds_since(start))
 
     def predict(self, decoded: Decoded, min_score: float | None = None) -> tuple[list[Detection], float]:
@@ -113,8 +114,8 @@ def _ahead(
 
 def _brief(statistics: PhotoStatistics) -> dict[str, float | str]:
     """The statistics as an answer shows them: three digits after the point are plenty."""
-    values = {field.name: getattr(statistics, field.name) for field in fields(statistics)}
-    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+    figures = {name: round(float(value), 3) for name, value in asdict(statistics).items()}
+    return {"lighting": lighting(statistics), **figures}
 
 
 def _milliseconds_since(start: float) -> float:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import SPEC_NAME, ModelBundle
+from dentwatch.records.tracking import has_store
 from dentwatch.settings import Settings
 
 STARTER = "starter"
-CHAMPION = "champion"
 
 
 def resolve(ref: str | None, settings: Settings) -> ModelBundle:
@@ -27,7 +27,7 @@ def resolve(ref: str | None, settings: Settings) -> ModelBundle:
         return starter()
     if Path(ref).is_dir():
         return ModelBundle.load(Path(ref))
-    if not has_registry(settings):
+    if not has_store(settings):
         raise ModelError(
             f"There is no model {ref!r}: it is no folder, and {settings.home} holds no model registry yet.",
             "Use `starter`, name a folder written by `dentwatch train`, or train a model first.",
@@ -47,13 +47,8 @@ def starter() -> ModelBundle:
     return ModelBundle.load(folder)
 
 
-def has_registry(settings: Settings) -> bool:
-    """Whether there may be registered models: asked first, because opening the registry takes seconds."""
-    return settings.tracking.uri is not None or (settings.home / "mlflow.db").is_file()
-
-
 def _champion(settings: Settings) -> ModelBundle | None:
-    if not has_registry(settings):
+    if not has_store(settings):  # asked first, because opening the registry takes seconds
         return None
     from dentwatch.records import registry
 
