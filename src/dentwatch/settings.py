@@ -40,6 +40,9 @@ class ServingSettings(BaseModel):
     threads: int = Field(1, ge=1, description="Inference threads per worker process.")
     max_photos: int = Field(40, ge=1, description="Most photos in one inspection.")
     max_photo_bytes: int = Field(25_000_000, ge=1, description="Most bytes of one photo.")
+    max_body_bytes: int = Field(250_000_000, ge=1, description="Most bytes of one request to the service.")
+    concurrency: int = Field(2, ge=1, description="Inspections that a worker process works on at a time.")
+    queue: int = Field(16, ge=0, description="Inspections that may wait their turn; more are told to come back (503).")
 
 
 class TrackingSettings(BaseModel):
