@@ -45,12 +45,11 @@ def inspect(
     """
     from dentwatch import settings
     from dentwatch.serving.answers import PhotoFailure
-    from dentwatch.serving.drawing import Drawings
     from dentwatch.serving.photo_files import find_photos
 
     loaded = settings.load()
     names = find_photos(photos)
-    drawings = Drawings(save) if save else None
+    drawings = _drawings(save) if save else None
     failed = 0
     for name, result in _results(names, loaded, model, min_score, threads):
         if as_json:
@@ -84,6 +83,12 @@ def _results(
         return
     with progress() as bar:
         yield from bar.track(results, total=len(names), description="Inspecting")
+
+
+def _drawings(folder: Path) -> "Drawings":
+    from dentwatch.serving.drawing import Drawings
+
+    return Drawings(folder)
 
 
 def _save(drawings: "Drawings", name: str, answer: "PhotoAnswer", settings: "Settings") -> None:

@@ -1,0 +1,111 @@
+"""Problem documents: how the service says that something is wrong (RFC 9457, ``application/problem+json``)."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457, section 3.1)."""
+
+    type: str = Field(default="about:blank", description="Names the kind of problem, for a program.")
+    title: str = Field(description="The kind of problem, for a person.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened in this request, and the way out.")
+    errors: list[FieldProblem] | None = Field(default=None, description="The fields at fault, where there are any.")
+
+
+class RefusedError(HTTPException):
+    """A request that the service refuses for a reason of its own, ``kind`` (``too-many-photos`` …)."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.kind = kind
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error with a problem document, and its OpenAPI description say what that is."""
+    app.add_exception_handler(StarletteHTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(Exception, _on_unexpected_error)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = describe()
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = description.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(problem.pop("$defs"), Problem=problem)
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that may answer with problems of these statuses, for OpenAPI."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status.value: {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    }
+
+
+def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, StarletteHTTPException):  # registered for these alone; the signature is Starlette's
+        raise error
+    status = HTTPStatus(error.status_code)
+    kind = f"urn:dentwatch:problem:{error.kind}" if isinstance(error, RefusedError) else "about:blank"
+    detail = error.detail
+    if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
+        detail = f"There is nothing at {request.url.path}."
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow", "another method")
+        detail = f"{request.url.path} does not take {request.method}, but {allowed}."
+    return _respond(Problem(type=kind, title=status.phrase, status=status, detail=detail), error.headers)
+
+
+def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    fields = [
+        FieldProblem(field=".".join(str(part) for part in found["loc"][1:]) or "body", detail=found["msg"])
+        for found in error.errors()
+    ]
+    named = "; ".join(f"{field.field}: {field.detail}" for field in fields)
+    problem = Problem(
+        title="The request cannot be understood",
+        status=status,
+        detail=f"{named}. See /openapi.json for what is due.",
+        errors=fields,
+    )
+    return _respond(problem)
+
+
+def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    # The traceback is logged by the server; its text may name paths and must not leave the house.
+    _log.error("%s %s failed: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = "Something went wrong here, not with your request. It is in the service's log."
+    return _respond(Problem(title=status.phrase, status=status, detail=detail))
+
+
+def _respond(problem: Problem, headers: Any = None) -> JSONResponse:
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), problem.status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
