@@ -18,7 +18,7 @@ def headline(table: MatchTable, thresholds: Mapping[str, float]) -> Statistic:
 
     - ``ap50`` and ``ap30``, also ``_LABEL``;
     - those of :func:`~dentwatch.training.evaluation.operating.rate_figures` at the thresholds: as they are at IoU 0.5,
-      with ``30`` at IoU 0.3, with ``_LABEL`` for one label at IoU 0.5;
+      with ``_iou30`` at IoU 0.3, with ``_LABEL`` for one label at IoU 0.5;
     - ``false_per_photo_at_recall25``: the fewest false boxes per photo with which recall 0.25 is reached at IoU 0.3,
       all labels under one threshold;
     - ``photo_accuracy``: share of photos rightly called damaged or undamaged.
@@ -56,7 +56,7 @@ def _tallies(table: MatchTable, kept: Flags) -> dict[str, tuple[Floats, Floats, 
     """Right detections, detections and damages per vehicle, by the suffix of the figures they give."""
     counts = VehicleCounts(table)
     every = np.ones(table.truth_label.size, dtype=np.bool_)
-    tallies = {"": counts.of(kept, every, OPERATING_IOU), "30": counts.of(kept, every, LOOSE_IOU)}
+    tallies = {"": counts.of(kept, every, OPERATING_IOU), "_iou30": counts.of(kept, every, LOOSE_IOU)}
     for index, label in enumerate(table.labels):
         tallies[f"_{label}"] = counts.of(kept & (table.label == index), table.truth_label == index, OPERATING_IOU)
     return tallies
