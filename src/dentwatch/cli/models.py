@@ -1,10 +1,240 @@
-"""``dentwatch models``."""
+"""``dentwatch models``: what is registered, and which version serves."""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from dentwatch.cli.output import JsonOption, err, out, print_json
+
+if TYPE_CHECKING:
+    from dentwatch.records.model_bundle import ModelBundle
+    from dentwatch.records.model_versions import ModelVersion
+    from dentwatch.records.promotions import Promotion
+    from dentwatch.records.registry import Registry
+
+app = typer.Typer(no_args_is_help=True, help="List, compare, promote and roll back model versions.")
+
+RefArgument = Annotated[
+    str, typer.Argument(metavar="REF", help="A number, champion, challenger, latest, or the start of an id.")
+]
+AnyModelArgument = Annotated[
+    str, typer.Argument(metavar="REF", help="As for `models show`; also `starter` or a model's folder.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
+ActorOption = Annotated[str | None, typer.Option("--actor", help="Who decides; default: your login name.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Not written yet."""
+@app.command("list", epilog="Example: dentwatch models list --json | jq '.versions[].version'")
+def list_versions(as_json: JsonOption = False) -> None:
+    """List the model versions, oldest first, with what each is and how well it does."""
+    registry = _registry()
+    versions, unusable = registry.versions(), registry.unusable()
+    if as_json:
+        documents = [version.as_document() for version in versions]
+        print_json({"versions": documents, "unusable": unusable})
+        return
+    if versions:
+        out.print(_table(versions))
+    else:
+        out.print("No model is registered yet; `dentwatch train` trains and registers one.", highlight=False)
+        out.print("Until then the starter model of the package answers.")
+    if unusable:
+        numbers = ", ".join(str(number) for number in unusable)
+        err.print(f"Not usable, because registered by other means: version {numbers}.")
+
+
+@app.command(epilog="Example: dentwatch models show champion")
+def show(ref: RefArgument, as_json: JsonOption = False) -> None:
+    """Show where a model version comes from, its figures, and when it was champion."""
+    registry = _registry()
+    version = registry.get(ref)
+    changes = [change for change in registry.history() if version.number in (change.version, change.previous)]
+    if as_json:
+        print_json({**version.as_document(), "history": [_document(change) for change in changes]})
+        return
+    out.print(_details(version))
+    out.print()
+    out.print(_figures(version))
+    for change in changes:
+        out.print(_sentence(change), markup=False)
+    out.print(f"The model card: dentwatch models card {version.number}", style="dim")
+
+
+@app.command(epilog="Example: dentwatch models card champion > card.md")
+def card(ref: AnyModelArgument, as_json: JsonOption = False) -> None:
+    """Print a model's card: what it is for, what it cannot do, its figures and licences."""
+    bundle = _resolve(ref)
+    text = bundle.card_path.read_text(encoding="utf-8")
+    if as_json:
+        print_json({"model": bundle.name, "card": text})
+    elif out.is_terminal:
+        from rich.markdown import Markdown
+
+        out.print(Markdown(text))
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command(epilog='Example: dentwatch models promote challenger --reason "AP50 0.31 → 0.36 on the frozen test set"')
+def promote(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Make a model version the champion: from now on it answers."""
+    _report(_registry().promote(ref, reason, actor or getpass.getuser()), as_json)
+
+
+@app.command(epilog='Example: dentwatch models rollback --reason "twice the false boxes since this morning"')
+def rollback(reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Make the previous champion the champion again; a second time goes back two."""
+    _report(_registry().rollback(reason, actor or getpass.getuser()), as_json)
+
+
+@app.command(epilog="Example: dentwatch models history")
+def history(as_json: JsonOption = False) -> None:
+    """Print every change of the champion, oldest first: who, when, why."""
+    changes = _registry().history()
+    if as_json:
+        print_json({"history": [_document(change) for change in changes]})
+        return
+    for change in changes:
+        out.print(_sentence(change), markup=False)
+    if not changes:
+        out.print("There has been no champion yet; `dentwatch models promote` names one.")
+
+
+@app.command(epilog="Example: dentwatch models export champion ./model && dentwatch inspect photo.jpg --model ./model")
+def export(
+    ref: AnyModelArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a model's files (ONNX, spec, card, weights) into a folder that `--model` and `train` take."""
+    from dentwatch.records.registry import export as export_bundle
+
+    bundle = _resolve(ref)
+    files = sorted(path.name for path in export_bundle(bundle, folder).folder.iterdir())
+    if as_json:
+        print_json({"model": bundle.name, "folder": str(folder), "files": files})
+    else:
+        out.print(f"{bundle.name} → {folder}: {', '.join(files)}", markup=False)
+
+
+@app.command(epilog="Example: dentwatch models clean")
+def clean(as_json: JsonOption = False) -> None:
+    """Remove what registrations left behind that were killed more than an hour ago."""
+    swept = _registry().sweep()
+    if as_json:
+        print_json({"removed": swept})
+    else:
+        out.print(f"Removed {swept} unfinished registration{'' if swept == 1 else 's'}.")
+
+
+def _registry() -> "Registry":
+    from dentwatch import settings
+    from dentwatch.records.registry import Registry
+
+    return Registry(settings.load())
+
+
+def _resolve(ref: str) -> "ModelBundle":
+    from dentwatch import settings
+    from dentwatch.serving.models import resolve
+
+    return resolve(ref, settings.load())
+
+
+def _table(versions: "list[ModelVersion]") -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("Version", "", "Detector", "Dataset", "AP50 scratch", "dent", "Registered", "Run"):
+        numeric = title in ("Version", "AP50 scratch", "dent")
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for version in versions:
+        spec = version.spec
+        table.add_row(
+            str(version.number),
+            ", ".join(version.aliases),
+            f"{spec.detector} {spec.size} {spec.preprocessing.input_size} px",
+            spec.dataset_version[:8],
+            _ap50(version, "scratch"),
+            _ap50(version, "dent"),
+            version.registered_at[:10],
+            version.run_id[:8] or "–",
+            style="bold" if version.is_champion else None,
+        )
+    return table
+
+
+def _ap50(version: "ModelVersion", label: str) -> str:
+    """The label's AP50 on test, else on val (marked so), else a dash."""
+    figures = {name.replace("/", "_").replace(".", "_"): value for name, value in version.spec.metrics.items()}
+    for split, mark in (("test_", ""), ("", ""), ("val_", " val")):
+        if (value := figures.get(f"{split}ap50_{label}")) is not None:
+            return f"{value:.3f}{mark}"
+    return "–"
+
+
+def _details(version: "ModelVersion") -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    spec = version.spec
+    facts = {
+        "Version": f"{version.reference}{' · ' + ', '.join(version.aliases) if version.aliases else ''}",
+        "Id": version.digest,
+        "Detector": f"{spec.detector} {spec.size}, input {spec.preprocessing.input_size} px",
+        "Thresholds": ", ".join(f"{label} ≥ {value:.3f}" for label, value in spec.thresholds.items()),
+        "Dataset version": spec.dataset_version,
+        "Run": version.run_id or spec.run_id or "–",
+        "Commit": spec.commit or "not recorded",
+        "Dentwatch": spec.dentwatch_version,
+        "Trained": spec.created_at,
+        "Registered": version.registered_at,
+        "Licences": "; ".join(f"{right.name}: {right.licence}" for right in spec.rights),
+        "ONNX and network": ", ".join(f"{name} {value:.2g}" for name, value in spec.parity.items()),
+        "Files": version.source,
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
+    return grid
+
+
+def _figures(version: "ModelVersion") -> Any:
+    from rich.table import Table
+
+    table = Table("Figure", box=None, header_style="bold", pad_edge=False)
+    table.add_column("Value", justify="right")
+    for name, value in sorted(version.spec.metrics.items()):
+        table.add_row(name, f"{value:.4g}")
+    return table if version.spec.metrics else "No figures are recorded."
+
+
+def _document(change: "Promotion") -> dict[str, Any]:
+    return {
+        "action": change.action,
+        "version": change.version,
+        "previous": change.previous,
+        "reason": change.reason,
+        "actor": change.actor,
+        "at": change.at,
+    }
+
+
+def _sentence(change: "Promotion") -> str:
+    instead = "" if change.previous is None else f" instead of {change.previous}"
+    verb = "went back to" if change.action == "rollback" else "made"
+    return (
+        f"{change.at[:16].replace('T', ' ')}  {change.actor} {verb} {change.version} champion{instead}: {change.reason}"
+    )
+
+
+def _report(change: "Promotion", as_json: bool) -> None:
+    if as_json:
+        print_json(_document(change))
+    elif change.version == change.previous:
+        out.print(f"Model version {change.version} is the champion already; nothing was changed.")
+    else:
+        instead = "" if change.previous is None else f" instead of {change.previous}"
+        out.print(f"Model version {change.version} is now the champion{instead}.")

@@ -15,7 +15,7 @@ from dentwatch.records.labels import LABELS
 from dentwatch.records.model_bundle import ModelBundle, ModelSpec
 
 PARITY_BOUNDS: dict[str, float] = {"boxes": 0.5, "scores": 1e-3}
-"""Largest allowed difference between the exported and the trained network, by the prefix of the parity figure's name.
+"""Largest allowed difference between the exported and the trained network, by what the figure's name contains.
 
 Half a pixel of the model's input moves the IoU of the smallest box that COCO still calls medium (32 px) by about 3 %,
 and a thousandth is the finest step in which thresholds are chosen; float arithmetic in another order stays far below
@@ -37,7 +37,7 @@ def check(bundle: ModelBundle) -> None:
 def _check_parity(bundle: ModelBundle) -> None:
     """Every kind of figure must be there, and every figure must stay within its bound."""
     for kind, bound in PARITY_BOUNDS.items():
-        figures = {name: value for name, value in bundle.spec.parity.items() if name.startswith(kind)}
+        figures = {name: value for name, value in bundle.spec.parity.items() if kind in name}
         if not figures:
             raise ExportError(
                 f"The model in {bundle.folder} does not say how far its {kind} are from the trained network's.",

@@ -93,13 +93,24 @@ def signature() -> "ModelSignature":
     )
 
 
-def fetch(version: ModelVersion, folder: Path, settings: Settings) -> None:
-    """Download the version's bundle to ``folder``, which appears whole or not at all.
+def cached(digest: str, settings: Settings) -> Path | None:
+    """The folder in ``DENTWATCH_HOME`` that holds the model with this id, if it is there and undamaged."""
+    folder = _cache(digest, settings)
+    return folder if folder.is_dir() and digest_of(folder) == digest else None
+
+
+def _cache(digest: str, settings: Settings) -> Path:
+    return settings.home.absolute() / "models" / digest
+
+
+def fetch(version: ModelVersion, settings: Settings) -> Path:
+    """Download the version's bundle to ``DENTWATCH_HOME``, where it appears whole or not at all; returns its folder.
 
     Raises :class:`ModelError` when the files cannot be had or are not what was registered.
     """
     from mlflow.artifacts import download_artifacts
 
+    folder = _cache(version.digest, settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
         try:
@@ -122,6 +133,7 @@ def fetch(version: ModelVersion, folder: Path, settings: Settings) -> None:
         except OSError:  # another process put it there in the meantime
             if digest_of(folder) != version.digest:
                 raise
+    return folder
 
 
 def abandoned(client: "MlflowClient", experiment: str, older_than_ms: int) -> "list[LoggedModel]":

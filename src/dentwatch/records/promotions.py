@@ -80,12 +80,13 @@ def previous_champion(history: Iterable[Promotion], champion: int) -> int | None
     """
     stack: list[int] = []
     for entry in history:
+        if entry.previous is not None and stack[-1:] != [entry.previous]:
+            stack.append(entry.previous)  # it had been made champion by other means
         if entry.action == "rollback" and entry.version in stack:
-            del stack[stack.index(entry.version) + 1 :]
-            continue
-        if not stack and entry.previous is not None:
-            stack.append(entry.previous)  # it was made champion by other means
-        stack.append(entry.version)
+            while stack[-1] != entry.version:
+                stack.pop()
+        else:
+            stack.append(entry.version)
     while stack and stack[-1] == champion:
         stack.pop()
     return stack[-1] if stack else None

@@ -23,6 +23,7 @@ from dentwatch.records.model_versions import (
     digest_of,
 )
 from dentwatch.records.promotions import Promotion, history_of, previous_champion
+from dentwatch.records.registry_peek import Glimpse, peek
 from dentwatch.records.tracking import ensure_experiment, has_store, open_client
 from dentwatch.settings import Settings
 
@@ -83,10 +84,8 @@ class Registry:
         Raises :class:`ModelError` when there is no such version or its files are missing or damaged.
         """
         version = self.get(ref)
-        cached = self._settings.home.absolute() / "models" / version.digest
-        if not cached.is_dir() or digest_of(cached) != version.digest:
-            model_files.fetch(version, cached, self._settings)
-        return ModelBundle.load(cached, name=version.reference)
+        folder = model_files.cached(version.digest, self._settings) or model_files.fetch(version, self._settings)
+        return ModelBundle.load(folder, name=version.reference)
 
     def history(self) -> list[Promotion]:
         """Every change of the champion, oldest first."""
@@ -263,14 +262,28 @@ class Registry:
 
 def resolve(ref: str, settings: Settings) -> ModelBundle:
     """The bundle of the registered version that ``ref`` names; raises :class:`ModelError`."""
-    return Registry(settings).bundle(ref)
+    known = _glimpsed(peek(ref, settings), settings) if ref in (CHAMPION, CHALLENGER) else None
+    return known or Registry(settings).bundle(ref)
 
 
 def champion(settings: Settings) -> ModelBundle | None:
-    """The bundle of the version that serves; None while there is none."""
+    """The bundle of the version that serves; None while there is none. Raises :class:`ModelError`."""
+    seen = peek(CHAMPION, settings)
+    if seen == []:
+        return None
+    if known := _glimpsed(seen, settings):
+        return known
     registry = Registry(settings)
     version = registry.champion()
     return None if version is None else registry.bundle(version.number)
+
+
+def _glimpsed(seen: list[Glimpse] | None, settings: Settings) -> ModelBundle | None:
+    """The bundle of a version that was seen without MLflow, if it lies in the cache."""
+    if not seen:
+        return None
+    folder = model_files.cached(seen[0].digest, settings)
+    return None if folder is None else ModelBundle.load(folder, f"{settings.tracking.model_name}/{seen[0].number}")
 
 
 def export(bundle: ModelBundle, folder: Path) -> ModelBundle:
