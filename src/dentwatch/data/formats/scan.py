@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from dentwatch.data.formats.remembered import Remembered
 from dentwatch.data.formats.tree import FileTree
 from dentwatch.data.incoming import IncomingPhoto, MissingPhoto
 from dentwatch.errors import SourceError
@@ -57,9 +58,19 @@ class Scan:
         return frozenset(self.photos)
 
     @cached_property
+    def photo_by_stem(self) -> dict[str, str]:
+        """Photos by their path without its ending; of several, the first."""
+        return {posixpath.splitext(path)[0]: path for path in reversed(self.photos)}
+
+    @cached_property
     def others(self) -> list[str]:
         """Paths of the files that are not photos, sorted."""
         return [path for path in self.tree.files() if not is_photo(path)]
+
+    @cached_property
+    def remembered(self) -> Remembered:
+        """What Dentwatch's own sidecars say; raises :class:`SourceError` for a damaged one."""
+        return Remembered.load(self.tree)
 
     def ending(self, *suffixes: str) -> list[str]:
         """Files that are not photos and whose names end so."""

@@ -39,10 +39,11 @@ class FileSource:
             chosen, files = self._reading
             for photo in chosen.read(self._scan, files, self._options):
                 seen.add(photo.name)
-                yield photo
+                yield self._scan.remembered.apply(photo)
         for path in self._scan.photos:
             if path not in seen:
-                yield IncomingPhoto(path, self._scan.tree.reader(path), split=split_of_path(path))
+                photo = IncomingPhoto(path, self._scan.tree.reader(path), split=split_of_path(path))
+                yield self._scan.remembered.apply(photo)
 
 
 def open_files(scan: Scan, chosen: str | None, options: ReadOptions, overrides: Overrides) -> FileSource:
