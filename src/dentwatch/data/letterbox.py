@@ -35,6 +35,17 @@ class Letterbox:
         return np.array([self.scale_x, self.scale_y] * 2, np.float64)
 
 
+def letterbox_of(width: int, height: int, size: int) -> Letterbox:
+    """How a photo of ``width`` × ``height`` pixels is fitted into a square of ``size`` pixels."""
+    fitted_width, fitted_height = _fitted(width, height, size)
+    return Letterbox(fitted_width / width, fitted_height / height, width, height)
+
+
+def _fitted(width: int, height: int, size: int) -> tuple[int, int]:
+    scale = size / max(height, width)
+    return max(1, min(size, round(width * scale))), max(1, min(size, round(height * scale)))
+
+
 def letterbox(
     rgb: NDArray[np.uint8], size: int, pad_value: int = 114, original: tuple[int, int] | None = None
 ) -> tuple[NDArray[np.uint8], Letterbox]:
@@ -45,13 +56,12 @@ def letterbox(
     refer to the original. Default: ``rgb`` is the original.
     """
     height, width = rgb.shape[:2]
-    scale = size / max(height, width)
-    fitted = max(1, min(size, round(width * scale))), max(1, min(size, round(height * scale)))
+    fitted = _fitted(width, height, size)
     canvas = np.full((size, size, 3), pad_value, np.uint8)
     if fitted == (width, height):
         canvas[:height, :width] = rgb
     else:
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        method = cv2.INTER_AREA if size < max(width, height) else cv2.INTER_LINEAR
         canvas[: fitted[1], : fitted[0]] = cv2.resize(rgb, fitted, interpolation=method)
     full_width, full_height = original or (width, height)
     return canvas, Letterbox(fitted[0] / full_width, fitted[1] / full_height, full_width, full_height)

@@ -42,7 +42,7 @@ def _to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
-_DECODE = _to_linear(np.arange(256, dtype=np.float32) / 255)
+_DECODE = _to_linear(np.arange(256, dtype=np.float32) / np.float32(255))
 _ENCODE = np.rint(_to_srgb(np.linspace(0, 1, _LINEAR_STEPS, dtype=np.float32)) * 255).astype(np.uint8)
 _NOISE = np.random.default_rng(0).standard_normal(1 << 21, dtype=np.float32)  # drawn once; each photo reads elsewhere
 

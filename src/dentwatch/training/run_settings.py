@@ -16,9 +16,9 @@ class AugmentationSettings(BaseModel):
     mosaic: float = Field(0.5, ge=0, le=1, description="Probability that four photos share the canvas.")
     scale: tuple[float, float] = Field((0.6, 1.8), description="Range of the zoom; above 1 crops into the photo.")
     visible: float = Field(
-        0.25, gt=0, le=1, description="Share of a box that a crop must leave; with less it becomes an ignore region."
+        0.25, gt=0, le=1, description="Share of a box that a crop must leave; less becomes an ignore region."
     )
-    colour: float = Field(0.8, ge=0, le=1, description="Probability of a change of white balance, contrast, saturation.")
+    colour: float = Field(0.8, ge=0, le=1, description="Probability of another white balance, contrast, saturation.")
     low_light: float = Field(0.25, ge=0, le=1, description="Probability of a darker exposure with shot noise.")
     stops: tuple[float, float] = Field((-3.0, -0.5), description="Range of the darker exposure, stops in linear light.")
     blur: float = Field(0.05, ge=0, le=1, description="Probability of a slight defocus.")
@@ -40,7 +40,7 @@ class RunSettings(BaseModel):
     epochs: int = Field(60, ge=1, description="Most passes over the train split.")
     minutes: float | None = Field(None, gt=0, description="Most minutes to train; the schedule still ends at zero.")
     batch_size: int = Field(16, ge=1, description="Photos per step and process.")
-    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate; None takes the optimiser's default.")
+    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate; None takes the detector's.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW or SGD with Nesterov momentum.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay, not applied to norms and biases.")
     warmup_epochs: float = Field(1.0, ge=0, description="Epochs of linear warm-up before the cosine.")
@@ -49,7 +49,7 @@ class RunSettings(BaseModel):
     plain_epochs: float = Field(
         0.15, ge=0, le=1, description="Share of the epochs at the end that are trained without mosaic."
     )
-    patience: int = Field(0, ge=0, description="Validations without a better AP50 before stopping; 0 never stops early.")
+    patience: int = Field(0, ge=0, description="Validations without a better AP50 before stopping; 0 never stops.")
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     augmentation: AugmentationSettings = AugmentationSettings()
     precision: Literal["auto", "32", "bf16", "16"] = Field(

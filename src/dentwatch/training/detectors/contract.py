@@ -27,12 +27,14 @@ class Target:
 class Detector(nn.Module, ABC):
     """A network that finds boxes, its loss, and what export needs to know of it.
 
-    Subclasses set ``name``, ``sizes`` (the first is the default) and ``stride`` and are registered by being imported.
+    Subclasses set ``name``, ``sizes`` (the first is the default), the ``stride`` that an input size must be
+    a multiple of and AdamW's peak ``learning_rate`` for batches of 16; they are registered by being imported.
     """
 
     name: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]]
     stride: ClassVar[int] = 32
+    learning_rate: ClassVar[float] = 1e-3
     registered: ClassVar[dict[str, type["Detector"]]] = {}
 
     def __init_subclass__(cls) -> None:

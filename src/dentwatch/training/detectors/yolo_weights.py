@@ -111,7 +111,7 @@ def _restore(detector: YoloDetector, norms: list[tuple[nn.Conv2d, nn.BatchNorm2d
 
     hooks = [conv.register_forward_hook(collect) for conv, _ in norms]
     with torch.no_grad():
-        for photo in photos.split(8):
+        for photo in torch.split(photos, 8):
             detector(photo.permute(0, 3, 1, 2).float())
         for hook in hooks:
             hook.remove()

@@ -1,0 +1,145 @@
+"""The network under training, as Lightning drives it."""
+
+import functools
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dentwatch.data.letterbox import letterbox_of
+from dentwatch.records.annotations import Annotation, Box, PhotoRecord
+from dentwatch.records.detections import Detection
+from dentwatch.serving.suppression import suppress
+from dentwatch.training.detectors.contract import Detector
+from dentwatch.training.evaluation.metrics import average_precision
+from dentwatch.training.photo_batches import Batch
+from dentwatch.training.run_settings import RunSettings
+from dentwatch.training.schedule import Schedule
+
+_CANDIDATE_SCORE = 0.005  # below this, a candidate no longer changes the average precision that a run is steered by
+_NMS_IOU = 0.5
+_MAX_DETECTIONS = 100
+_EMA_RAMP = 2000.0  # steps over which the moving average grows from following to averaging (as YOLOX does)
+
+
+class DetectionModule(pl.LightningModule):
+    """One network, its optimiser and the figures that are logged."""
+
+    def __init__(
+        self, network: Detector, settings: RunSettings, schedule: Schedule, val_records: list[PhotoRecord]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.run_settings = settings
+        self.schedule = schedule
+        self._val_records = val_records
+        self._answers: dict[int, list[Detection]] = {}
+
+    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+        """The loss of a batch."""
+        parts = self.network.loss(as_input(batch.images), batch.targets)
+        total = torch.stack(list(parts.values())).sum()
+        figures = {f"train/{name}": value.detach() for name, value in parts.items()} | {"train/loss": total.detach()}
+        self.log_dict(figures, on_step=False, on_epoch=True, batch_size=len(batch.indices), sync_dist=True)
+        return total
+
+    def validation_step(self, batch: Batch, _batch_index: int) -> None:
+        """Keep the detections of a batch."""
+        boxes, scores = self.network(as_input(batch.images))
+        floor = np.full(len(self.network.labels), _CANDIDATE_SCORE, np.float32)
+        for index, photo_boxes, photo_scores in zip(
+            batch.indices, boxes.float().cpu().numpy(), scores.float().cpu().numpy(), strict=True
+        ):
+            kept = suppress(photo_boxes, photo_scores, floor, _NMS_IOU, _MAX_DETECTIONS)
+            record = self._val_records[index]
+            placed = letterbox_of(record.width, record.height, self.network.input_size)
+            self._answers[index] = [
+                Detection(self.network.labels[label], float(score), Box.from_xyxy(*corners))
+                for corners, score, label in zip(
+                    placed.to_original(kept.boxes).tolist(), kept.scores, kept.labels, strict=True
+                )
+            ]
+
+    def on_validation_epoch_end(self) -> None:
+        """Log average precision on val."""
+        answers = self._gathered()
+        if self.trainer.sanity_checking or not answers:
+            return
+        records = [self._val_records[index] for index in answers]
+        truth: list[tuple[Annotation, ...]] = [record.annotations for record in records]
+        sizes = [(record.width, record.height) for record in records]
+        figures = average_precision(truth, list(answers.values()), self.network.labels, sizes).figures()
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, rank_zero_only=True)
+
+    def _gathered(self) -> dict[int, list[Detection]]:
+        """Every process's detections, in the order of the records."""
+        answers, self._answers = self._answers, {}
+        if self.trainer.world_size > 1:
+            shares: list[dict[int, list[Detection]]] = [{}] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, answers)
+            answers = functools.reduce(lambda one, other: one | other, shares)
+        return dict(sorted(answers.items()))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW or SGD; norms and biases are not decayed."""
+        settings = self.run_settings
+        rate = settings.learning_rate or self.network.learning_rate * (settings.batch_size * settings.devices / 16)
+        norms = {id(p) for m in self.modules() if isinstance(m, nn.modules.batchnorm._NormBase) for p in m.parameters()}
+        trained = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+        plain = [p for name, p in trained if id(p) in norms or name.endswith("bias")]
+        decayed = [p for name, p in trained if id(p) not in norms and not name.endswith("bias")]
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        for group in groups:
+            group["peak"] = rate
+        if settings.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=rate)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+
+    def on_train_start(self) -> None:
+        """The clock of the schedule runs."""
+        self.schedule.start()
+
+    def on_train_epoch_start(self) -> None:
+        """Note when the epoch began."""
+        self.schedule.begin_epoch()
+
+    def on_train_batch_start(self, _batch: Any, _batch_index: int) -> None:
+        """Set the learning rate of the step."""
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * self.schedule.rate()
+
+    def on_train_batch_end(self, _outputs: Any, _batch: Any, _batch_index: int) -> None:
+        """One step further."""
+        self.schedule.step += 1
+
+    def on_train_epoch_end(self) -> None:
+        """Log where the run is; end it when its minutes are used up."""
+        self.log_dict({"schedule/rate": self.schedule.rate(), "schedule/minutes": self.schedule.seconds / 60})
+        ended = self.trainer.strategy.reduce_boolean_decision(self.schedule.end_epoch(), all=False)
+        self.trainer.should_stop = self.trainer.should_stop or ended
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep where the schedule is."""
+        checkpoint["schedule"] = self.schedule.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the schedule was."""
+        self.schedule.restore(checkpoint["schedule"])
+
+
+def as_input(images: Tensor) -> Tensor:
+    """Batches ``(N, S, S, 3)`` uint8 as the networks take them, ``(N, 3, S, S)`` float32; channels stay last in memory."""
+    return images.permute(0, 3, 1, 2).float()
+
+
+def ema(decay: float) -> Any:
+    """How a parameter's moving average follows it: slowly at the end, closely at the start, as YOLOX does."""
+
+    def follow(average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
+        weight = decay * (1 - float(np.exp(-(int(averaged) + 1) / _EMA_RAMP)))
+        return weight * average + (1 - weight) * current
+
+    return follow

@@ -1,0 +1,160 @@
+"""The fit itself: Lightning's trainer with what a run of Dentwatch needs around it."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+
+from dentwatch.training.augmentation import Augmenter
+from dentwatch.training.detection_module import DetectionModule, ema
+from dentwatch.training.detectors.contract import Detector
+from dentwatch.training.photo_batches import LabelledPhotos, PlainPhotos, ShuffledPlaces, TrainingPhotos, loader
+from dentwatch.training.run_settings import RunSettings
+from dentwatch.training.schedule import Schedule
+
+MONITOR = "val/ap50"
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fit leaves: the averaged network of the best validation, its epoch and AP50, and the time it took."""
+
+    network: Detector
+    best_epoch: int
+    best_ap50: float
+    epochs: int
+    minutes: float
+
+
+class PhotoBatches(pl.LightningDataModule):
+    """The loaders of a run; each process builds its own, so that each sees its share."""
+
+    def __init__(
+        self, train: LabelledPhotos, val: LabelledPhotos, settings: RunSettings, schedule: Schedule
+    ) -> None:
+        super().__init__()
+        self._train, self._val, self._settings, self._schedule = train, val, settings, schedule
+
+    def train_dataloader(self) -> Any:
+        """Augmented samples in this process's share of the seeded order."""
+        settings, trainer = self._settings, self.trainer
+        augmenter = Augmenter(settings.augmentation, settings.input_size)
+        places = ShuffledPlaces(
+            len(self._train),
+            settings.batch_size,
+            settings.seed,
+            self._schedule.may_mosaic,
+            rank=trainer.global_rank if trainer else 0,
+            world=trainer.world_size if trainer else 1,
+        )
+        photos = TrainingPhotos(self._train, augmenter, settings.seed)
+        return loader(photos, settings.batch_size, places, settings.loader_workers, torch.cuda.is_available())
+
+    def val_dataloader(self) -> Any:
+        """Photos as serving sees them; each process takes every world-th."""
+        photos = PlainPhotos(self._val, self._settings.input_size)
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        share = range(rank, len(photos), world)
+        return loader(photos, self._settings.batch_size, share, self._settings.loader_workers, False)
+
+
+def fit(
+    network: Detector,
+    settings: RunSettings,
+    train: LabelledPhotos,
+    val: LabelledPhotos,
+    folder: Path,
+    *,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+) -> Fitted:
+    """Train ``network`` in ``folder``; a run that was cut off there goes on from its last epoch.
+
+    The result is the moving average of the weights at the validation with the best AP50.
+    """
+    steps = max(1, len(train) // (settings.batch_size * settings.devices))
+    schedule = Schedule(settings, steps)
+    module = DetectionModule(network.train(), settings, schedule, list(val.records))
+    best = ModelCheckpoint(
+        folder, "best", monitor=MONITOR, mode="max", save_top_k=1, enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )  # fmt: skip
+    last = ModelCheckpoint(
+        folder, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True, every_n_epochs=1
+    )
+    own: list[Callback] = [WeightAveraging(avg_fn=ema(settings.ema_decay), use_buffers=True), best, last]
+    if settings.patience:
+        own.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=settings.devices,
+        strategy=_strategy(settings.devices),
+        precision=_precision(settings.precision),  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.clip,
+        check_val_every_n_epoch=settings.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        logger=list(loggers) or False,
+        callbacks=[*own, *callbacks],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        default_root_dir=folder,
+    )
+    resumed = folder / LAST
+    with warnings.catch_warnings():
+        # Two cores: one process prepares photos, the others compute; Lightning would like more of them.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, datamodule=PhotoBatches(train, val, settings, schedule), ckpt_path=_existing(resumed))
+    _load_best(module, folder, last_weights=not (folder / BEST).exists())
+    best_score = float(best.best_model_score) if best.best_model_score is not None else float("nan")
+    return Fitted(network.eval(), _epoch_of(folder), best_score, trainer.current_epoch, schedule.seconds / 60)
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def _load_best(module: DetectionModule, folder: Path, *, last_weights: bool) -> None:
+    """The weights of the best validation; with no validation yet, those that the fit ended with."""
+    if not last_weights:
+        state = torch.load(folder / BEST, map_location="cpu", weights_only=True)
+        module.load_state_dict(state["state_dict"])
+
+
+def _epoch_of(folder: Path) -> int:
+    if not (folder / BEST).exists():
+        return -1
+    return int(torch.load(folder / BEST, map_location="cpu", weights_only=True)["epoch"])
+
+
+def _precision(wanted: str) -> str:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        return "bf16-mixed" if _cpu_computes_bf16() else "32-true"
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[wanted]
+
+
+def _cpu_computes_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively; elsewhere it is emulated and slower than float32."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe is not None else False
+
+
+def _strategy(devices: int) -> Any:
+    if devices == 1:
+        return "auto"
+    # Not every prediction layer gets a gradient on photos without damage.
+    return DDPStrategy(find_unused_parameters=True, process_group_backend=None if torch.cuda.is_available() else "gloo")
+
+

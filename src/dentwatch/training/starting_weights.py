@@ -1,0 +1,86 @@
+"""What a network starts from: nothing, a file, an earlier model version, or the library's pretrained weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dentwatch.errors import TrainingError
+from dentwatch.records.model_bundle import ModelBundle, Rights
+from dentwatch.serving.models import resolve
+from dentwatch.settings import Settings
+from dentwatch.training.detectors.contract import Detector
+from dentwatch.training.detectors.yolo import YoloDetector
+from dentwatch.training.detectors.yolo_weights import load_onnx
+from dentwatch.training.photo_batches import PlainPhotos
+
+_CALIBRATION_PHOTOS = 50
+_KNOWN_FILES = {"yolox_nano_coco.onnx": Rights(name="YOLOX-nano trained on COCO", licence="Apache-2.0", source="YOLOX")}
+
+
+def start_from(detector: Detector, weights: str, settings: Settings, photos: PlainPhotos) -> Rights | None:
+    """Load ``weights`` into ``detector`` and say where they are from; None for a network that starts fresh.
+
+    ``weights``: ``none``; ``pretrained`` (the library's, downloaded); the path of a ``.safetensors`` file or, for YOLOX,
+    an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are training
+    photos, needed where batch norm was folded away. Raises :class:`TrainingError`.
+    """
+    if weights == "none":
+        return None
+    if weights == "pretrained":
+        return detector.load_library_weights()
+    path = Path(weights)
+    if path.is_file():
+        return _from_file(detector, path, lambda: calibration_photos(photos))
+    bundle = resolve(weights, settings)
+    if bundle.weights_path is None:
+        raise TrainingError(
+            f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
+        )
+    if bundle.spec.detector != detector.name or bundle.spec.size != detector.size:
+        raise TrainingError(
+            f"The model {weights} is a {bundle.spec.detector} {bundle.spec.size}, not a {detector.name} {detector.size}.",
+            f"Train with `--detector {bundle.spec.detector} --size {bundle.spec.size}`, or start from other weights.",
+        )
+    _copy(detector, load_file(bundle.weights_path), weights)
+    return Rights(
+        name=f"Dentwatch {bundle.spec.detector} {bundle.spec.size}, model {weights}",
+        licence="; ".join(sorted({rights.licence for rights in bundle.spec.rights})) or "unknown",
+        source=f"trained on dataset version {bundle.spec.dataset_version[:12]}",
+    )
+
+
+def calibration_photos(photos: PlainPhotos) -> Tensor:
+    """Some 50 of ``photos``, evenly chosen; uint8 ``(N, S, S, 3)``."""
+    places = np.unique(np.linspace(0, len(photos) - 1, _CALIBRATION_PHOTOS).astype(int))
+    return torch.from_numpy(np.stack([photos[int(place)][0].rgb for place in places]))
+
+
+def _from_file(detector: Detector, path: Path, photos: Callable[[], Tensor]) -> Rights:
+    if path.suffix == ".onnx":
+        if not isinstance(detector, YoloDetector):
+            raise TrainingError(
+                f"{path} holds YOLOX weights; {detector.name} cannot start from them.",
+                "Name a .safetensors file, an earlier model, `pretrained` or `none`.",
+            )
+        load_onnx(detector, path, photos())
+    elif path.suffix == ".safetensors":
+        _copy(detector, load_file(path), str(path))
+    else:
+        raise TrainingError(
+            f"{path} is neither an .onnx nor a .safetensors file.", "Convert it, or name a model version."
+        )
+    return _KNOWN_FILES.get(path.name) or Rights(name=path.name, licence="unknown", source="file given with --weights")
+
+
+def _copy(detector: Detector, parameters: dict[str, Tensor], name: str) -> None:
+    kept = detector.load_parameters(parameters)
+    if len(kept) > len(detector.state_dict()) / 2:
+        raise TrainingError(
+            f"{name} does not fit {detector.name} {detector.size}: {len(kept)} of {len(detector.state_dict())} "
+            "parameters have another name or shape.",
+            "Name weights of the same detector and size.",
+        )
