@@ -89,6 +89,8 @@ class _Document:
         self.annotations: list[Any] = document.get("annotations") or []
         self.categories = _table(document.get("categories"), ("name",))
         self.licences = _table(document.get("licenses") or document.get("licences"), ("name", "url"))
+        stated = any(isinstance(image, dict) and image.get("license") is not None for image in self.images)
+        self.only_licence = next(iter(self.licences.values())) if len(self.licences) == 1 and not stated else None
         if not self.categories and self.annotations:
             raise SourceError(
                 f"{path} in {scan.tree.location} has annotations but no categories.",
@@ -150,8 +152,7 @@ class _Document:
     def _licence(self, image: Mapping[str, Any]) -> str | None:
         stated = text_of(image.get("licence")) or self.licences.get(_key(image.get("license")))
         whole = text_of(self.info.get("licence")) or text_of(self.info.get("license"))
-        only = next(iter(self.licences.values())) if len(self.licences) == 1 else None
-        return stated or whole or only
+        return stated or whole or self.only_licence
 
     def _annotations_by_image(self) -> dict[str, _Found]:
         found: dict[str, _Found] = {}

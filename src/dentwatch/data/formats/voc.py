@@ -159,6 +159,7 @@ def _polygon_box(polygon: Element) -> Box | None:
 def _image_sets(scan: Scan) -> dict[str, Split]:
     """The split of each identifier listed in ``ImageSets/**/train.txt`` and the like (``trainval`` is no split)."""
     splits: dict[str, Split] = {}
+    flagged: dict[str, Split] = {}  # per-class lists have the identifier and whether the class is there
     for path in scan.ending(".txt"):
         split = split_of(posixpath.basename(_stem(path)))
         if split is None or "ImageSets" not in path.split("/"):
@@ -166,11 +167,11 @@ def _image_sets(scan: Scan) -> dict[str, Split]:
         for line in scan.text(path).splitlines():
             identifier = line.strip()
             head, _, flag = identifier.rpartition(" ")
-            if flag in ("-1", "0", "1") and head:  # per-class lists: the identifier and whether the class is there
-                splits.setdefault(head.strip(), split)
+            if flag in ("-1", "0", "1") and head:
+                flagged.setdefault(head.strip(), split)
             if identifier:
                 splits.setdefault(identifier, split)
-    return splits
+    return {**flagged, **splits}
 
 
 def _stem(path: str) -> str:
