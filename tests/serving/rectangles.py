@@ -74,6 +74,16 @@ def rectangle_graph(side: int = SIDE) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
+def uneven_graph() -> onnx.ModelProto:
+    """A graph that loads, and breaks the contract only when it runs: three boxes, but scores for two."""
+    graph = rectangle_graph()
+    graph.graph.initializer.append(numpy_helper.from_array(np.asarray([0, 2], np.int64), "two"))
+    graph.graph.node[-1].output[0] = "all_scores"
+    graph.graph.node.append(helper.make_node("Gather", ["all_scores", "two"], ["scores"], axis=1))
+    graph.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", "A", "C"]))
+    return graph
+
+
 def write_bundle(folder: Path, graph: onnx.ModelProto, **changes: object) -> ModelBundle:
     """A bundle around ``graph``; ``changes`` replace fields of its spec."""
     spec = ModelSpec(

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
-from rectangles import SIDE, rectangle_graph, rectangles_rgb, write_bundle
+from rectangles import SIDE, rectangle_graph, rectangles_rgb, uneven_graph, write_bundle
 
 from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import ModelBundle
@@ -79,11 +78,5 @@ def test_a_graph_with_other_names_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_answers_in_another_shape_than_it_declares_is_caught(tmp_path: Path) -> None:
-    graph = rectangle_graph()
-    # Scores of two anchors only, behind dimensions that the graph leaves open.
-    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray([0, 2], np.int64), "two"))
-    graph.graph.node[-1].output[0] = "all_scores"
-    graph.graph.node.append(helper.make_node("Gather", ["all_scores", "two"], ["scores"], axis=1))
-    graph.graph.output[1].CopyFrom(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", "A", "C"]))
     with pytest.raises(ModelError, match=r"answered boxes \(1, 3, 4\) and scores \(1, 2, 3\)"):
-        Engine(write_bundle(tmp_path / "uneven", graph)).run(_images(1))
+        Engine(write_bundle(tmp_path / "uneven", uneven_graph())).run(_images(1))

@@ -9,9 +9,11 @@ from dentwatch.serving.problems import RefusedError
 
 
 class BodyLimit:
-    """ASGI middleware: a body over ``most`` bytes ends in 413, as soon as that is known.
+    """ASGI middleware: a body over ``most`` bytes ends in 413.
 
-    A declared length is believed, so that not a byte of such a body is read; an undeclared one is counted.
+    What came too much is read and dropped, up to ``most`` bytes more, before the answer goes out: a connection that is
+    closed while its peer still sends is reset, and the peer would never see the answer. A peer that declares too much
+    and waits to be told to go on (``Expect: 100-continue``) is refused before it sends anything.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
@@ -23,17 +25,22 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
         too_long = declared.isdecimal() and int(declared) > self._most
+        waits = headers.get("expect", "").lower() == "100-continue"
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            if too_long:
+            if too_long and waits:
                 raise self._refusal()
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most:
+            if too_long or received > self._most:
+                while message.get("more_body", False) and received <= 2 * self._most:
+                    message = await receive()
+                    received += len(message.get("body", b""))
                 raise self._refusal()
             return message
 

@@ -41,7 +41,7 @@ class Engine:
         try:
             boxes, scores = self._session.run(["boxes", "scores"], {"images": images})
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-            raise ModelError(f"{self._path} failed on a batch of {len(images)}: {error}.", _RE_EXPORT) from error
+            raise ModelError(f"{self._path} failed on a batch of {len(images)}: {_told(error)}.", _RE_EXPORT) from error
         anchors = boxes.shape[1] if boxes.ndim == 3 else 0
         expected = (len(images), anchors, 4), (len(images), anchors, len(self.labels))
         if (boxes.shape, scores.shape) != expected:
@@ -74,7 +74,12 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise ModelError(f"{path} cannot be loaded: {error}.", _RE_EXPORT) from error
+        raise ModelError(f"{path} cannot be loaded: {_told(error)}.", _RE_EXPORT) from error
+
+
+def _told(error: Exception) -> str:
+    """What ONNX Runtime says, as a part of a sentence."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _check_ports(
