@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dentwatch.records.annotations import Box
 from dentwatch.training.evaluation.matching import PhotoOutcome
 from dentwatch.training.evaluation.mistakes import MISSED_KINDS, WRONG_KINDS, PhotoVerdict, verdict
-from dentwatch.training.evaluation.pictures import Album, Picture, describe, drawn
+from dentwatch.training.evaluation.pictures import Album, DrawnBox, Picture, describe, drawn
 from dentwatch.training.evaluation.result import EvaluationResult
 
 WORST, BEST, CROPS, DIFFERING = 9, 6, 18, 8
@@ -88,9 +88,18 @@ def _crops(found: list[tuple[float, Judged, Box, str, str]], album: Album) -> li
         if len(chosen) == CROPS:
             break
     return [
-        album.crop(one.outcome, box, drawn(one.outcome, one.verdict), text, f"{why} · {one.outcome.photo.name}")
+        album.crop(one.outcome, box, _subject(one, box, text), text, f"{why} · {one.outcome.photo.name}")
         for one, box, text, why in chosen
     ]
+
+
+def _subject(one: Judged, box: Box, text: str) -> list[DrawnBox]:
+    """The boxes of a photo with all but one of them quiet; that one last, on top."""
+    boxes = drawn(one.outcome, one.verdict)
+    return sorted(
+        (replace(other, quiet=(other.box, other.text) != (box, text)) for other in boxes),
+        key=lambda other: not other.quiet,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,21 @@ BoxKind = Literal["right", "wrong", "found", "missed", "beside"]
 
 @dataclass(frozen=True, slots=True)
 class DrawnBox:
-    """A box to draw, in pixels of the photo, and its words."""
+    """A box to draw, in pixels of the photo, and its words; a ``quiet`` one is drawn faintly and without them."""
 
     box: Box
     kind: BoxKind
     text: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Where the words of a box stand, in pixels of the photo, and which end of them (``start`` or ``end``)."""
+
+    x: float
+    y: float
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,17 @@ class Picture:
     def unit(self) -> float:
         """Size of the writing, in pixels of the photo, that reads well at the size the picture is shown."""
         return max(self.region.width, self.region.height) / self.lines
+
+    def words(self, drawn: DrawnBox) -> Words:
+        """A detection's words stand above its box, an annotation's below, so that they do not cover each other."""
+        left, top, right, bottom = drawn.box.xyxy
+        view_left, view_top, view_right, view_bottom = self.region.xyxy
+        unit = self.unit
+        y = top - unit * 0.3 if drawn.kind in ("right", "wrong") else bottom + unit
+        y = min(max(y, view_top + unit), view_bottom - unit * 0.3)
+        if max(left, view_left) > view_left + self.region.width * 0.7:
+            return Words(min(right, view_right), y, "end")
+        return Words(max(left, view_left), y, "start")
 
 
 def drawn(outcome: PhotoOutcome, judged: PhotoVerdict) -> tuple[DrawnBox, ...]:

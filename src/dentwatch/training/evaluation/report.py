@@ -1,7 +1,7 @@
 """The HTML report: one file that needs nothing else, in light and dark, on a desk and on a phone."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def write_report(
             result=result,
             note=note,
             sentence=in_a_sentence(result),
+            label_table=label_table(result),
             precision_recall=precision_recall(result),
             false_boxes=false_boxes(result),
             training=training_charts(training or ()),
@@ -75,7 +76,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters |= {"share": share, "number": number, "figure_share": figure_share, "span": _figure_span}
+    env.filters |= {"share": share, "number": number, "span": _figure_span}
     return env
 
 
@@ -91,11 +92,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def figure_share(figure: Figure, show: Callable[[float | None], str] = share) -> str:
-    """A figure and its interval in words."""
+def figure_share(figure: Figure) -> str:
+    """A share and its interval in words."""
     if figure.low is None or figure.high is None:
-        return show(figure.value)
-    return f"{show(figure.value)} ({show(figure.low)} to {show(figure.high)})"
+        return share(figure.value)
+    return f"{share(figure.value)} ({share(figure.low)} to {share(figure.high)})"
 
 
 def _figure_span(figure: Figure, top: float = 1.0) -> str:
@@ -105,15 +106,47 @@ def _figure_span(figure: Figure, top: float = 1.0) -> str:
 def in_a_sentence(result: EvaluationResult) -> str:
     """What the evaluation says, for somebody who reads only this."""
     labels = " and ".join(result.labels)
-    truths = sum(result.dataset.truths.get(label, 0) for label in result.labels)
     recall, precision = result.figures["recall"], result.figures["precision"]
-    if not truths:
+    if not result.truths:
         return f"No {labels} is annotated in these photos, so nothing can be said about what the model finds."
-    found = f"At its operating thresholds the model finds {figure_share(recall)} of the {truths:,} annotated damages"
+    found = (
+        f"At its operating thresholds the model finds {figure_share(recall)} of the {result.truths:,} annotated damages"
+    )
     if precision.value is None:
         return f"{found}; it marks nothing."
     false = number(result.figures["false_per_photo"].value, 2)
     return f"{found}, and {figure_share(precision)} of what it marks is right: {false} false boxes per photo."
+
+
+_RATE_ROWS = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "false_positive_rate": "wrong of all boxes",
+    "false_negative_rate": "missed of all damages",
+}
+
+
+def label_table(result: EvaluationResult) -> dict[str, Any]:
+    """The table of figures: its columns, and rows of name, kind and one figure (or None) per column."""
+    columns = [f"_{label}" for label in result.labels]
+
+    def row(kind: str, name: str, title: str) -> tuple[str, str, list[Figure | None]]:
+        loose = result.figures.get(f"{name}_iou30") if kind != "ap" else None
+        cells = [result.figures.get(name + column) or _plain(result.ap.get(name + column)) for column in [*columns, ""]]
+        return title, kind, [*cells, loose, result.ignoring_other.get(name)]
+
+    rows = [
+        row("ap", name, title) for name, title in (("ap50", "AP50"), ("ap30", "AP30"), ("ap75", "AP75"), ("ap", "AP"))
+    ]
+    rows += [row("share", name, title) for name, title in _RATE_ROWS.items()]
+    rows.append(row("number", "false_per_photo", "false boxes per photo"))
+    return {"columns": [*result.labels, "together", "together, IoU 0.3", "ignoring other damage"], "rows": rows}
+
+
+def _plain(value: float | None) -> Figure:
+    return Figure(value=value)
 
 
 def precision_recall(result: EvaluationResult) -> str:
@@ -159,7 +192,7 @@ def compared_curves(results: Sequence[EvaluationResult], names: Sequence[str], c
 def training_charts(training: TrainingCurve) -> list[tuple[str, str]]:
     """One chart of the losses and one of the other figures, each with its title; those without points are left out."""
     names = sorted({name for _, figures in training for name in figures})
-    charts = []
+    charts: list[tuple[str, str]] = []
     for title, chosen in (
         ("Losses", [name for name in names if "loss" in name]),
         ("Figures on val", [name for name in names if "loss" not in name and "lr" not in name]),

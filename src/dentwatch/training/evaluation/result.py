@@ -124,7 +124,7 @@ class Bootstrap(_Part):
 class PhotoRow(_Part):
     """One photo.
 
-    ``annotations`` are ``(label, x, y, width, height)`` in pixels, ``detections`` the same with a score after the label.
+    ``annotations`` are ``(label, x, y, width, height)`` in pixels; ``detections`` have a score after the label.
     """
 
     photo_id: str
@@ -173,6 +173,11 @@ class EvaluationResult(_Part):
     def scores(self) -> dict[str, float]:
         """The operating threshold of each label."""
         return {label: threshold.score for label, threshold in self.thresholds.items()}
+
+    @property
+    def truths(self) -> int:
+        """How many damages of the judged labels are annotated."""
+        return sum(self.dataset.truths.get(label, 0) for label in self.labels)
 
     def metrics(self) -> dict[str, float]:
         """The figures by name, flat, for trackers, model cards and the registry."""
