@@ -1,0 +1,75 @@
+"""Where the car stands: what surrounds it as light, as reflection and as background.
+
+Radiance is linear. A panorama covers all directions: columns are azimuth, rows are the sine of the elevation, so every
+texel covers the same solid angle. Its diffuse and glossy versions are exact sums over that sphere.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dentwatch.data.synthetic import backdrop
+from dentwatch.data.synthetic.noise import Floats
+
+_ROWS, _COLUMNS = 24, 48
+GLOSS = 30.0
+"""Exponent of the cosine lobe that blurs the glossy panorama."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """``panorama`` (H, W, 3), ``glossy`` and ``diffuse`` (24, 48, 3) linear radiance; ``ground`` (512, 512, 3) radiance of
+    a tile of ground ``tile`` metres wide that repeats; ``radius`` is the distance of the surroundings in metres; ``sun`` is
+    the direction of the sun and ``sun_radiance`` (3,) the irradiance it gives (zero when it is covered or indoors).
+    """
+
+    kind: str
+    panorama: Floats
+    glossy: Floats
+    diffuse: Floats
+    ground: Floats
+    tile: float
+    radius: float
+    sun: tuple[float, float, float]
+    sun_radiance: Floats
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Environment":
+        """A place: a street, a car park, a yard, a garage, or one of them at night."""
+        scene = backdrop.sample(rng)
+        small = cv2.resize(scene.panorama, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA).reshape(-1, 3)
+        shape = (_ROWS, _COLUMNS, 3)
+        return cls(
+            kind=scene.kind,
+            panorama=scene.panorama,
+            glossy=np.ascontiguousarray((_lobe(GLOSS) @ small).reshape(shape)),
+            diffuse=np.ascontiguousarray((_lobe(1.0) @ small).reshape(shape)),
+            ground=scene.ground,
+            tile=scene.tile,
+            radius=scene.radius,
+            sun=scene.sun,
+            sun_radiance=scene.sun_radiance,
+        )
+
+
+@lru_cache
+def _lobe(exponent: float) -> Floats:
+    """Weights ``(D, D)`` that sum the panorama around each direction with a cosine lobe."""
+    z = 1 - 2 * (np.arange(_ROWS) + 0.5) / _ROWS
+    azimuth = 2 * np.pi * (np.arange(_COLUMNS) + 0.5) / _COLUMNS
+    flat = np.sqrt(1 - z**2)[:, None]
+    height = np.broadcast_to(z[:, None], (_ROWS, _COLUMNS))
+    directions = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), height], -1).reshape(-1, 3)
+    weights = np.maximum(directions @ directions.T, 0) ** exponent
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+
+
+def look_up(panorama: Floats, x: Floats, y: Floats, z: Floats) -> NDArray[np.float32]:
+    """Radiance ``(*S, 3)`` of a panorama in the unit directions given by component arrays of 2-D shape ``S``."""
+    rows, columns = panorama.shape[:2]
+    u = cv2.phase(x, y) * np.float32(columns / (2 * np.pi)) - np.float32(0.5)
+    v = np.clip((1 - z) * np.float32(rows / 2) - np.float32(0.5), 0, rows - 1)
+    return np.asarray(cv2.remap(panorama, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))

@@ -1,0 +1,142 @@
+"""Triangle meshes and the G-buffer: which point of the car each pixel sees.
+
+Coordinates are metres in the car's frame: x forward, y to the car's left, z up, the ground at z = 0. OpenCV's
+rasterizer carries the texture coordinates and normals to the pixels; everything else is shaded from there.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+NEAR, FAR = 0.08, 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Vertices ``(V, 3)`` in metres, unit normals ``(V, 3)``, texture coordinates ``(V, 2)`` in pixels of the atlas,
+    triangles ``(T, 3)``.
+    """
+
+    vertices: Floats
+    normals: Floats
+    texture: Floats
+    triangles: Ints
+
+    def mirrored(self) -> "Mesh":
+        """The same mesh on the other side of the car (y → −y)."""
+        flip = np.array([1, -1, 1], np.float32)
+        return Mesh(self.vertices * flip, self.normals * flip, self.texture, self.triangles)
+
+
+def join(meshes: list[Mesh]) -> Mesh:
+    """One mesh of several."""
+    starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float32),
+        np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32),
+        np.concatenate([mesh.texture for mesh in meshes]).astype(np.float32),
+        np.concatenate([mesh.triangles + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)]).astype(
+            np.int32
+        ),
+    )
+
+
+def grid_normals(points: NDArray[np.floating], outward: NDArray[np.floating]) -> Floats:
+    """Unit normals ``(R, C, 3)`` of a grid of points ``(R, C, 3)``, on the side that ``outward`` ``(R, C, 3)`` points to."""
+    along, across = np.gradient(points, axis=1), np.gradient(points, axis=0)
+    normals = np.cross(along, across)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-9
+    sign = np.where(np.sum(normals * outward, axis=-1, keepdims=True) < 0, -1.0, 1.0)
+    return np.asarray(normals * sign, np.float32)
+
+
+def grid(points: NDArray[np.floating], normals: NDArray[np.floating], texture: NDArray[np.floating]) -> Mesh:
+    """The mesh of a grid ``(R, C, 3)`` of points with normals ``(R, C, 3)`` and texture coordinates ``(R, C, 2)``."""
+    rows, columns = points.shape[:2]
+    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, 1:].ravel(), index[1:, :-1].ravel()
+    triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    return Mesh(
+        points.reshape(-1, 3).astype(np.float32),
+        normals.reshape(-1, 3).astype(np.float32),
+        texture.reshape(-1, 2).astype(np.float32),
+        triangles,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where the camera stands (metres), the point it looks at, its vertical field of view and roll (radians)."""
+
+    eye: tuple[float, float, float]
+    target: tuple[float, float, float]
+    field_of_view: float
+    roll: float = 0.0
+
+    def axes(self) -> Floats:
+        """The camera's right, up and forward axes as rows ``(3, 3)``."""
+        forward = np.subtract(self.target, self.eye)
+        forward /= np.linalg.norm(forward)
+        right = np.cross(forward, [0, 0, 1])
+        right /= np.linalg.norm(right)
+        up = np.cross(right, forward)
+        cosine, sine = np.cos(self.roll), np.sin(self.roll)
+        return np.array([cosine * right + sine * up, cosine * up - sine * right, forward], np.float32)
+
+    def rays(self, size: int) -> Floats:
+        """World directions ``(size, size, 3)`` of the pixels, scaled to a forward component of 1."""
+        half = np.tan(self.field_of_view / 2)
+        line = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1) * np.float32(half)
+        right, up, forward = self.axes()
+        row = forward - line[:, None, None] * up
+        return np.asarray(row + line[None, :, None] * right, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class GBuffer:
+    """What the pixels see: ``depth`` (H, W) in metres along the optical axis (:data:`FAR` for no car), ``normals``
+    (H, W, 3) not normalised, ``texture`` (H, W, 2) in pixels of the atlas.
+    """
+
+    depth: Floats
+    normals: Floats
+    texture: Floats
+
+
+_TEXTURE_SCALE = np.float32(2048.0)
+
+
+def rasterize(mesh: Mesh, pose: Pose, size: int) -> GBuffer:
+    """Rasterize ``mesh`` as seen from ``pose`` into ``size`` × ``size`` pixels."""
+    axes = pose.axes()
+    local = (mesh.vertices - np.array(pose.eye, np.float32)) @ axes.T  # right, up, forward
+    limit = local[:, 2] * np.float32(np.tan(pose.field_of_view / 2))
+    outside = np.stack(
+        [local[:, 0] > limit, local[:, 0] < -limit, local[:, 1] > limit, local[:, 1] < -limit, local[:, 2] < NEAR], 1
+    )
+    corners = outside[mesh.triangles]
+    # The rasterizer needs every corner in front of the camera; a triangle wholly beyond one edge cannot be seen.
+    unseen = corners.all(axis=1).any(axis=1) | corners[:, :, 4].any(axis=1)
+    toward = np.sum((np.array(pose.eye, np.float32) - mesh.vertices) * mesh.normals, 1) > 0
+    kept = mesh.triangles[~unseen & toward[mesh.triangles].any(axis=1)]
+    view = local * np.array([1, 1, -1], np.float32)
+    colour = np.empty((len(view), 3), np.float32)
+    colour[:, :2] = mesh.texture / _TEXTURE_SCALE
+    colour[:, 2] = 0
+    settings = cv2.TriangleRasterizeSettings()
+    settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
+    settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
+    depth = np.full((size, size), FAR, np.float32)
+    texture = np.zeros((size, size, 3), np.float32)
+    normals = np.full((size, size, 3), 0.5, np.float32)
+    if len(kept):
+        world = np.eye(4, dtype=np.float32)
+        lens = (world, pose.field_of_view, NEAR, FAR, settings)
+        cv2.triangleRasterize(view, kept, colour, texture, depth, *lens)
+        cv2.triangleRasterizeColor(view, kept, mesh.normals * np.float32(0.5) + np.float32(0.5), normals, *lens)
+    return GBuffer(depth, normals * np.float32(2) - np.float32(1), texture[:, :, :2] * _TEXTURE_SCALE)

@@ -1,0 +1,152 @@
+"""A vehicle seen from a point: radiance of the picture, and which pixels each damage changes."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dentwatch.data.synthetic.camera import tone_curve
+from dentwatch.data.synthetic.damage import Damage, Dent, Scratch
+from dentwatch.data.synthetic.mesh import FAR, Floats, Pose, rasterize
+from dentwatch.data.synthetic.shading import Light, Pixels, gather, padded, shade
+from dentwatch.data.synthetic.surroundings import background
+from dentwatch.data.synthetic.vehicle import Vehicle
+from dentwatch.records.annotations import Annotation, Box
+
+VISIBLE = 10
+"""A pixel is visibly changed where a correctly exposed photo differs by at least this much in one channel, of 255."""
+KEY = 0.20
+"""Mean radiance of a correctly exposed scene."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A vehicle, the camera's pose, the picture's side in pixels and how far the surroundings are turned (radians)."""
+
+    vehicle: Vehicle
+    pose: Pose
+    size: int
+    turn: float
+    damages: tuple[Damage, ...] | None = field(default=None)
+
+    def render(self) -> tuple[Floats, tuple[Annotation, ...]]:
+        """Radiance (H, W, 3), exposed so that stops = 0 is correct, and the annotations of the damage that shows."""
+        light = Light(self.vehicle.environment, self.turn)
+        buffer = rasterize(self.vehicle.mesh, self.pose, self.size)
+        rays = self.pose.rays(self.size)
+        car = buffer.depth.ravel() < FAR * 0.99
+        picture = background(self.vehicle, self.pose, rays, light, ~car).reshape(-1, 3)
+        if not car.any():
+            return self._metered(picture)[0], ()
+        eye = np.array(self.pose.eye, np.float32)
+        angle = 2 * np.tan(self.pose.field_of_view / 2) / self.size
+        textures = self.vehicle.materials, self.vehicle.details
+        pixels = gather(buffer, padded(np.flatnonzero(car)), eye, rays, angle, textures)
+        clean = self._shade(pixels, light, ())
+        picture[pixels.index] = clean.T
+        radiance, gain = self._metered(picture)
+        position = np.full(self.size * self.size, -1, np.int32)
+        position[pixels.index] = np.arange(len(pixels.index), dtype=np.int32)
+        annotations = self._damage(radiance, pixels, clean, gain, light, position)
+        return radiance, annotations
+
+    def _metered(self, picture: Floats) -> tuple[Floats, float]:
+        """The picture scaled to :data:`KEY`, and the scale; bright spots count as white, as a camera's meter sees them."""
+        level = np.minimum(picture[::7], np.percentile(picture[::97], 97)).mean()
+        gain = float(KEY / max(level, 1e-4))
+        return picture.reshape(self.size, self.size, 3) * np.float32(gain), gain
+
+    def _shade(self, pixels: Pixels, light: Light, damages: tuple[Damage, ...]) -> Floats:
+        normals, layer = pixels.normals, None
+        for damage in damages:
+            if isinstance(damage, Dent):
+                normals = damage.tilt(pixels.points, normals)
+            else:
+                more = damage.layer(pixels.points, float(np.median(pixels.footprint)))
+                layer = more if layer is None else _over(more, layer)
+        return shade(pixels, normals, self.vehicle.paint, light, self.vehicle.distractors, layer)
+
+    def _window(self, damage: Damage) -> tuple[slice, slice]:
+        """Rows and columns of the picture that a damage can reach."""
+        right, up, ahead = self.pose.axes() @ (damage.place.point - np.array(self.pose.eye, np.float32))
+        closest = max(float(ahead) - damage.radius, 0.05)
+        scale = self.size / (2 * np.tan(self.pose.field_of_view / 2))
+        if ahead < -damage.radius:
+            return slice(0, 0), slice(0, 0)
+        ends = []
+        for middle in (-float(up), float(right)):
+            low, high = middle - damage.radius, middle + damage.radius
+            far = float(ahead) + damage.radius
+            edges = [bound / depth * scale + self.size / 2 for bound in (low, high) for depth in (closest, far)]
+            ends.append(slice(int(np.clip(min(edges), 0, self.size)), int(np.clip(max(edges) + 2, 0, self.size))))
+        return ends[0], ends[1]
+
+    def _reached(self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]) -> NDArray[np.intp]:
+        """Positions of the pixels that a damage may change; ``position`` (H·W,) finds a pixel of the picture, or −1."""
+        rows, columns = self._window(damage)
+        near = position.reshape(self.size, self.size)[rows, columns].ravel()
+        near = near[near >= 0]
+        a, b, height = damage.place.local(pixels.points[:, near])
+        if isinstance(damage, Scratch):
+            inside = (np.abs(a) < damage.half_a) & (np.abs(b) < damage.half_b)
+        else:
+            inside = a * a + b * b < damage.radius**2
+        inside &= np.abs(height) < 0.03 + 0.5 * damage.radius
+        x, y, z = pixels.normals[:, near]
+        inside &= damage.place.normal[0] * x + damage.place.normal[1] * y + damage.place.normal[2] * z > 0.35
+        return np.asarray(near[inside], np.intp)
+
+    def _damage(
+        self, radiance: Floats, pixels: Pixels, clean: Floats, gain: float, light: Light, position: NDArray[np.int32]
+    ) -> tuple[Annotation, ...]:
+        """Put the damages into ``radiance`` and box each by what it alone changes."""
+        shown: list[tuple[Damage, NDArray[np.intp]]] = []
+        annotations: list[Annotation] = []
+        for damage in self.vehicle.damages if self.damages is None else self.damages:
+            reached = self._reached(pixels, damage, position)
+            if len(reached) < 12:
+                continue
+            some = pixels.subset(reached)
+            alone = self._shade(some, light, (damage,))[:, : len(reached)]
+            box = self._box(pixels.index[reached], clean[:, reached] * gain, alone * gain)
+            if box is not None:
+                shown.append((damage, reached))
+                annotations.append(Annotation(damage.label, box))
+        if shown:
+            touched = np.unique(np.concatenate([reached for _, reached in shown]))
+            some = pixels.subset(touched)
+            together = self._shade(some, light, tuple(damage for damage, _ in shown))
+            radiance.reshape(-1, 3)[some.index] = together.T * np.float32(gain)
+        return tuple(annotations)
+
+    def _box(self, index: NDArray[np.intp], before: Floats, after: Floats) -> Box | None:
+        """The extent of the visibly changed pixels, or None where too few are."""
+        table = tone_curve(1.0)
+        first, second = (table[_positions(light)].astype(np.int16) for light in (before, after))
+        changed = np.abs(first - second).max(0)
+        mask = np.zeros(self.size * self.size, np.uint8)
+        mask[index] = changed >= VISIBLE
+        mask = mask.reshape(self.size, self.size)
+        # A lone pixel is noise of the reflection, not damage: three of nine must have changed.
+        mask &= cv2.boxFilter(mask, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 3
+        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+        if mask.sum() < 14 or np.percentile(changed[changed >= VISIBLE], 80) < 18:
+            return None
+        left, top = int(columns[0]), int(rows[0])
+        width, height = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
+        if max(width, height) < self.size * 0.012:
+            return None
+        return Box(float(left), float(top), float(width), float(height))
+
+
+def _positions(light: Floats) -> NDArray[np.uint16]:
+    return (np.sqrt(np.clip(light, 0, 4) / 4) * 4095).astype(np.uint16)
+
+
+def _over(upper: Floats, lower: Floats) -> Floats:
+    """One layer (N, 4) of two: ``upper`` on ``lower``, colours weighted by coverage."""
+    alpha, beta = upper[:, 3:], lower[:, 3:] * (1 - upper[:, 3:])
+    total = alpha + beta
+    colour = (upper[:, :3] * alpha + lower[:, :3] * beta) / np.maximum(total, 1e-4)
+    return np.concatenate([colour, total], 1)

@@ -1,0 +1,246 @@
+"""From what pixels see to linear radiance: clear coat over base coat, plastic, glass, lamps, chrome, dirt.
+
+Reflectance at grazing angles follows Schlick, "An Inexpensive BRDF Model for Physically-based Rendering" (1994); the clear
+coat's reflectance at normal incidence is 0.04 (refractive index 1.5). Pixels are kept as component arrays ``(3, N)``
+with N a multiple of :data:`WIDTH`, because OpenCV's sampling wants rectangles.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dentwatch.data.synthetic import atlas
+from dentwatch.data.synthetic.distractors import Distractors
+from dentwatch.data.synthetic.environment import Environment, look_up
+from dentwatch.data.synthetic.mesh import Floats, GBuffer
+from dentwatch.data.synthetic.paint import Paint
+
+WIDTH = 256
+GAP = 0.0035
+"""Width of panel gaps in metres."""
+_SLOPE = 1 / (atlas.BLUR * np.sqrt(2 * np.pi))  # of a blurred mask at its edge, per pixel of the atlas
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """N pixels of the car: ``index`` (N,) into the flat picture; ``points``, unit ``normals`` and unit ``views`` (towards the
+    eye) as ``(3, N)``; ``materials`` (6, N) coverage of glass, black, lamp, tail lamp, chrome and white; ``gap`` (N,)
+    coverage of panel gaps; ``footprint`` (N,) metres per pixel.
+    """
+
+    index: NDArray[np.intp]
+    points: Floats
+    normals: Floats
+    views: Floats
+    materials: Floats
+    gap: Floats
+    footprint: Floats
+
+    def subset(self, chosen: NDArray[np.intp]) -> "Pixels":
+        """The pixels at positions ``chosen``, repeated at the end to a multiple of :data:`WIDTH`."""
+        chosen = padded(chosen)
+        return Pixels(
+            self.index[chosen], self.points[:, chosen], self.normals[:, chosen], self.views[:, chosen],
+            self.materials[:, chosen], self.gap[chosen], self.footprint[chosen],
+        )  # fmt: skip
+
+
+def padded(index: NDArray[np.intp]) -> NDArray[np.intp]:
+    """``index`` with its last entry repeated up to a multiple of :data:`WIDTH`."""
+    missing = -len(index) % WIDTH
+    return np.concatenate([index, np.full(missing, index[-1])]) if missing else index
+
+
+def gather(
+    buffer: GBuffer,
+    seen: NDArray[np.intp],
+    eye: Floats,
+    rays: Floats,
+    pixel_angle: float,
+    textures: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+) -> Pixels:
+    """Collect the pixels ``seen`` (flat indices of the picture, padded) from the G-buffer."""
+    depth = buffer.depth.ravel()[seen]
+    ray = np.ascontiguousarray(rays.reshape(-1, 3)[seen].T)
+    points = eye[:, None] + ray * depth
+    views = -ray / np.sqrt(np.sum(ray * ray, 0))
+    normals = np.ascontiguousarray(buffer.normals.reshape(-1, 3)[seen].T)
+    normals /= np.sqrt(np.sum(normals * normals, 0)) + np.float32(1e-6)
+    away = np.sum(normals * views, 0) < 0
+    normals[:, away] *= -1
+    u, v = (np.ascontiguousarray(part).reshape(-1, WIDTH) for part in buffer.texture.reshape(-1, 2)[seen].T)
+    first, second = (cv2.remap(texture, u, v, cv2.INTER_LINEAR).reshape(-1, 4) for texture in textures)
+    footprint = depth * np.float32(pixel_angle)
+    return Pixels(seen, points, normals, views, _coverage(first, second, footprint), _gaps(first, footprint), footprint)
+
+
+def _coverage(first: NDArray[np.uint8], second: NDArray[np.uint8], footprint: Floats) -> Floats:
+    """How much of each pixel each material covers, ``(6, N)``: the signed distance to its edge over the pixel's width."""
+    gain = np.float32(1 / _SLOPE / 200.0 / 255) / footprint
+    raw = [first[:, 2], first[:, 3], *second.T]
+    cover = np.stack(
+        [np.clip((mask.astype(np.float32) - np.float32(127.5)) * gain + np.float32(0.5), 0, 1) for mask in raw]
+    )
+    total = cover.sum(0)
+    return np.asarray(cover / np.maximum(total, 1), np.float32)
+
+
+def _gaps(first: NDArray[np.uint8], footprint: Floats) -> Floats:
+    """How much of each pixel a panel gap covers, (N,)."""
+    edge = np.minimum(*np.abs(first[:, :2].astype(np.float32) - np.float32(127.5)).T)
+    distance = edge * np.float32(1 / _SLOPE / 200.0 / 255)
+    wide = np.maximum(footprint, np.float32(GAP * 0.6))
+    reach = (np.float32(GAP / 2) + wide / 2 - distance) / wide
+    return np.asarray(np.clip(reach, 0, np.minimum(1, GAP / footprint)), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The environment turned by ``turn`` radians against the car, with its sun in the car's frame."""
+
+    environment: Environment
+    turn: float
+
+    @property
+    def sun(self) -> Floats:
+        """Direction of the sun (3,) in the car's frame."""
+        x, y, z = self.environment.sun
+        cosine, sine = np.cos(self.turn), np.sin(self.turn)
+        return np.array([cosine * x - sine * y, sine * x + cosine * y, z], np.float32)
+
+    def sample(self, panorama: Floats, directions: Floats) -> Floats:
+        """Radiance ``(3, N)`` of a panorama in directions ``(3, N)`` of the car's frame."""
+        cosine, sine = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
+        x, y, z = directions
+        turned_x, turned_y = cosine * x + sine * y, cosine * y - sine * x
+        shape = (-1, WIDTH)
+        found = look_up(panorama, turned_x.reshape(shape), turned_y.reshape(shape), z.reshape(shape))
+        return np.ascontiguousarray(found.reshape(-1, 3).T)
+
+
+def shade(
+    pixels: Pixels, normals: Floats, paint: Paint, light: Light, distractors: Distractors, scratch: Floats | None = None
+) -> Floats:
+    """Linear radiance ``(3, N)``; ``normals`` (3, N) may differ from the pixels' own where the body is dented, ``scratch``
+    (N, 4) is colour and coverage of bare layers.
+    """
+    place = light.environment
+    normals = _wet(pixels, normals, distractors)
+    facing = np.clip(np.sum(normals * pixels.views, 0), 0, 1)
+    mirror = 2 * np.sum(normals * pixels.views, 0) * normals - pixels.views
+    near = mirror + pixels.points * np.float32(1 / place.radius)  # nearby surroundings shift as the point moves
+    near /= np.sqrt(np.sum(near * near, 0))
+    sharp, glossy = light.sample(place.panorama, near), light.sample(place.glossy, near)
+    irradiance = light.sample(place.diffuse, normals) * _ambient(pixels, normals) + _sunlight(
+        pixels, normals, light, distractors
+    )
+    fresnel = np.float32(0.04) + np.float32(0.96) * (1 - facing) ** 5
+    base, metal = paint.base[:, None], paint.metal[:, None]
+    coat = (base * irradiance + metal * (np.float32(0.75) * glossy + np.float32(0.25) * irradiance)) * (1 - fresnel)
+    coat += fresnel * sharp
+    if scratch is not None:
+        alpha = scratch[:, 3]
+        coat += (scratch[:, :3].T * irradiance * np.float32(0.95) + np.float32(0.02) * glossy - coat) * alpha
+    coat = _dirty(pixels, coat, irradiance, distractors)
+    coat *= 1 - np.float32(0.93) * pixels.gap
+    return _other_materials(pixels, coat, irradiance, sharp, glossy, fresnel, scratch)
+
+
+def _other_materials(
+    pixels: Pixels,
+    coat: Floats,
+    irradiance: Floats,
+    sharp: Floats,
+    glossy: Floats,
+    fresnel: Floats,
+    scratch: Floats | None,
+) -> Floats:
+    result = coat * (1 - pixels.materials.sum(0))
+    for number in range(6):
+        chosen = np.flatnonzero(pixels.materials[number] > 0.004)
+        if not len(chosen):
+            continue
+        light, mirror, rough, f = irradiance[:, chosen], sharp[:, chosen], glossy[:, chosen], fresnel[chosen]
+        if number == 0:  # glass over a dark interior
+            colour = np.float32(0.022) * light + (np.float32(0.05) + f) * mirror
+        elif number == 1:  # black plastic and rubber, scuffed a little where the paint is
+            colour = np.float32(0.028) * light + np.float32(0.02) * rough + f * np.float32(0.25) * rough
+            if scratch is not None:
+                alpha = scratch[chosen, 3] * np.float32(0.5)
+                colour += (np.float32(0.35) * light - colour) * alpha
+        elif number == 2:  # a clear lamp: reflector behind plastic
+            colour = np.float32(0.22) * light + np.float32(0.35) * rough + (np.float32(0.05) + f) * mirror
+        elif number == 3:
+            colour = (
+                np.array([[0.30], [0.012], [0.014]], np.float32) * (light + rough * np.float32(0.5))
+                + (np.float32(0.03) + f) * mirror
+            )
+        elif number == 4:
+            colour = np.float32(0.34) * rough + np.float32(0.22) * mirror + np.float32(0.08) * light
+        else:
+            colour = np.float32(0.72) * light + f * rough
+        result[:, chosen] += colour * pixels.materials[number, chosen]
+    return result
+
+
+def _ambient(pixels: Pixels, normals: Floats) -> Floats:
+    """Share (N,) of the sky light that the ground below and the car itself leave over."""
+    height = np.clip(pixels.points[2] * np.float32(1.6), 0, 1)
+    down = np.clip(-normals[2], 0, 1)
+    return np.asarray(
+        (np.float32(0.45) + np.float32(0.55) * height) * (1 - np.float32(0.6) * down * (1 - height)), np.float32
+    )
+
+
+def _sunlight(pixels: Pixels, normals: Floats, light: Light, distractors: Distractors) -> Floats:
+    radiance = light.environment.sun_radiance
+    if not radiance.any():
+        return np.zeros((3, 1), np.float32)
+    lit = np.clip(light.sun @ normals, 0, None)
+    if distractors.shade:
+        x, y, z = pixels.points
+        pattern = _tile(
+            distractors.dirt, (x + y * np.float32(0.6)) * np.float32(60), z * np.float32(60) + x * np.float32(20)
+        )
+        lit = lit * (1 - np.float32(distractors.shade) * np.clip(pattern * 3, 0, 1))
+    return np.asarray(radiance[:, None] * lit, np.float32)
+
+
+def _tile(texture: Floats, u: Floats, v: Floats) -> Floats:
+    shape = (-1, WIDTH)
+    found = cv2.remap(
+        texture,
+        u.reshape(shape) % texture.shape[1],
+        v.reshape(shape) % texture.shape[0],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    return np.asarray(found.reshape(u.size, *texture.shape[2:]))
+
+
+def _dirty(pixels: Pixels, coat: Floats, irradiance: Floats, distractors: Distractors) -> Floats:
+    """Dust all over and mud that thins out upwards; both are rough and brown."""
+    if not (distractors.dust or distractors.mud):
+        return coat
+    x, y, z = pixels.points
+    scale = np.float32(256 / distractors.dirt_scale)
+    pattern = _tile(distractors.dirt, (x + y * np.float32(0.7)) * scale, z * scale)
+    low = np.clip(1 - (z - np.float32(0.2)) * np.float32(1.5), 0, 1)
+    amount = np.float32(distractors.dust) * np.clip(np.float32(0.25) + low + np.float32(0.3) * pattern, 0, 1)
+    amount += np.float32(distractors.mud) * np.clip((pattern + low * np.float32(3) - np.float32(2.6)) * 2, 0, 1)
+    return np.asarray(coat + (distractors.colour[:, None] * irradiance - coat) * np.minimum(amount, np.float32(0.9)))
+
+
+def _wet(pixels: Pixels, normals: Floats, distractors: Distractors) -> Floats:
+    if not distractors.drops:
+        return normals
+    x, y, z = pixels.points
+    scale = np.float32(256 / 0.2)
+    slopes = _tile(distractors.water, (x + y * np.float32(0.7)) * scale, z * scale) * np.float32(distractors.drops)
+    fade = np.clip(np.float32(0.0016) / pixels.footprint, 0, 1)
+    wet = normals.copy()
+    wet[0] += slopes[:, 0] * fade
+    wet[2] += slopes[:, 1] * fade
+    return np.asarray(wet / np.sqrt(np.sum(wet * wet, 0)))
