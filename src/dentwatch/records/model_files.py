@@ -11,6 +11,7 @@ import warnings
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import ModelBundle
@@ -114,7 +115,8 @@ def fetch(version: ModelVersion, settings: Settings) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
         try:
-            download_artifacts(f"{version.source}/{_DATA}", dst_path=scratch, tracking_uri=settings.tracking_uri)
+            source = _stored(version, settings)
+            download_artifacts(f"{source}/{_DATA}", dst_path=scratch, tracking_uri=settings.tracking_uri)
         except Exception as error:  # every artifact store has exceptions of its own
             raise ModelError(
                 f"The files of model version {version.reference} cannot be fetched from {version.source}: {error}",
@@ -136,11 +138,28 @@ def fetch(version: ModelVersion, settings: Settings) -> Path:
     return folder
 
 
+def _stored(version: ModelVersion, settings: Settings) -> str:
+    """Where the version's files are: as recorded, or at the same place of a ``DENTWATCH_HOME`` that was moved."""
+    path = urlsplit(version.source).path if version.source.startswith("file:") else ""
+    if path and not Path(unquote(path)).is_dir() and settings.tracking_artifacts:
+        return f"{settings.tracking_artifacts}/models/{version.logged_model}/artifacts"
+    return version.source
+
+
 def abandoned(client: "MlflowClient", experiment: str, older_than_ms: int) -> "list[LoggedModel]":
     """Models of ours whose upload or registration began long ago and never ended."""
+    from mlflow.entities import LoggedModelStatus
+
     before = int(time.time() * 1000) - older_than_ms
-    pending = client.search_logged_models([experiment], filter_string="status = 'PENDING'")
-    return [model for model in pending if DIGEST_TAG in model.tags and model.creation_timestamp < before]
+    found: list[LoggedModel] = []
+    token: str | None = None
+    while True:
+        # The status cannot be part of the filter: MLflow 3.17's SQL store finds nothing then.
+        page = client.search_logged_models([experiment], page_token=token)
+        found += [model for model in page if DIGEST_TAG in model.tags and model.creation_timestamp < before]
+        token = page.token
+        if not token:
+            return [model for model in found if model.status == LoggedModelStatus.PENDING]
 
 
 def discard(client: "MlflowClient", model: "LoggedModel", settings: Settings) -> None:

@@ -12,7 +12,6 @@ of the upright original, best score first, or ``{"error": "…"}``; a bad photo 
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def _bytes(item: Any) -> bytes:
     if isinstance(item, str):
         try:
             return base64.b64decode(item, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise PhotoError(
                 "not_an_image", "The text is no photo in Base64.", "Give bytes, Base64, or a pathlib.Path."
             ) from error
