@@ -1,6 +1,7 @@
 """Photos come out upright, in sRGB, whole, or with a reason."""
 
 import io
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -83,6 +84,27 @@ def test_sixteen_bit_colour_tiff() -> None:
     cv2 = pytest.importorskip("cv2")
     _, data = cv2.imencode(".tiff", scene()[..., ::-1].astype(np.uint16) * 257)
     assert difference(decode(data.tobytes(), max_pixels=LIMIT).rgb, scene()) < 2
+
+
+def test_a_sixteen_bit_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2 = pytest.importorskip("cv2")
+    _, data = cv2.imencode(".tiff", np.zeros((700, 500, 3), np.uint16))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("a bomb was decoded"))
+    with pytest.raises(PhotoError, match="500 × 700") as refusal:
+        decode(data.tobytes(), max_pixels=349_999)
+    assert refusal.value.reason == "decompression_bomb"
+
+
+@pytest.mark.parametrize("height", [2**32 - 1, 2**21])  # OpenCV raises for what it finds absurd
+def test_a_tiff_that_opencv_chokes_on_is_a_bad_photo(height: int) -> None:
+    cv2 = pytest.importorskip("cv2")
+    _, data = cv2.imencode(".tiff", np.zeros((70, 50, 3), np.uint16))
+    tag = struct.pack("<HHI", 257, 3, 1)  # ImageLength, one SHORT
+    assert tag in data.tobytes()
+    absurd = data.tobytes().replace(tag + struct.pack("<I", 70), struct.pack("<HHII", 257, 4, 1, height))
+    with pytest.raises(PhotoError) as refusal:
+        decode(absurd, max_pixels=2**62)
+    assert refusal.value.reason == "unreadable"
 
 
 def test_a_reduced_decode_keeps_the_promised_side() -> None:

@@ -15,13 +15,14 @@ import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from dentwatch.errors import PhotoError
 
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # decode() refuses bombs by its own limit, before any pixel is decoded
 
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 0x0100, 0x0101
 _SRGB = ImageCms.createProfile("sRGB")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*", b"GIF8")
 
@@ -50,14 +51,9 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
     below ``target_side`` pixels. Raises :class:`PhotoError` with the reason ``not_an_image``, ``unreadable``,
     ``truncated`` or ``decompression_bomb`` (more than ``max_pixels``).
     """
-    image = _open(data)
+    image = _open(data, max_pixels)
     width, height = image.size
-    if width * height > max_pixels:
-        raise PhotoError(
-            "decompression_bomb",
-            f"The photo would decode to {width} × {height} pixels, more than the {max_pixels:,} allowed.",
-            "If it is genuine, raise DENTWATCH_DATA__MAX_PIXELS and retry.",
-        )
+    _refuse_bomb(width, height, max_pixels)
     orientation = _orientation(image)
     file_format = image.format or ""
     rgb = _decode_jpeg(data, image, target_side) if file_format in ("JPEG", "MPO") else _decode_any(image)
@@ -68,13 +64,22 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
     return DecodedPhoto(np.ascontiguousarray(rgb), width, height, scale, orientation, file_format)
 
 
-def _open(data: bytes) -> Image.Image:
+def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PhotoError(
+            "decompression_bomb",
+            f"The photo would decode to {width} × {height} pixels, more than the {max_pixels:,} allowed.",
+            "If it is genuine, raise DENTWATCH_DATA__MAX_PIXELS and retry.",
+        )
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise PhotoError("not_an_image", "The file is empty.", "Fetch it again from its source.")
     try:
         return Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        deep = _open_deep_tiff(data)
+        deep = _open_deep_tiff(data, max_pixels)
         if deep is not None:
             return deep
         if data.startswith(_MAGIC) or data[4:8] == b"ftyp":
@@ -90,11 +95,23 @@ def _open(data: bytes) -> Image.Image:
         raise PhotoError("unreadable", f"The photo's header cannot be read: {error}.", "Fetch it again.") from error
 
 
-def _open_deep_tiff(data: bytes) -> Image.Image | None:
+def _open_deep_tiff(data: bytes, max_pixels: int) -> Image.Image | None:
     """A TIFF with 16 bits per colour, which Pillow does not open, as an 8-bit image; None if it is not one."""
     if not data.startswith((b"II*\x00", b"MM\x00*")) or len(data) > 1_000_000_000:
         return None
-    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    try:
+        tags = ImageFileDirectory_v2(data[:8])
+        stream = io.BytesIO(data)
+        stream.seek(tags.next)
+        tags.load(stream)
+        width, height = int(tags[_WIDTH_TAG]), int(tags[_HEIGHT_TAG])
+    except Exception:  # Pillow's parser trips over a malformed directory in its own ways
+        return None
+    _refuse_bomb(width, height, max_pixels)
+    try:
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
     if pixels is None:
         return None
     image = Image.fromarray(pixels)
