@@ -1,0 +1,103 @@
+"""Dataset versions, their differences, and what is set aside, as tables for people."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from dentwatch.cli.ingest_summary import split_table
+from dentwatch.cli.output import out
+from dentwatch.data.difference import Change
+from dentwatch.data.validation import NOTES, REASONS
+from dentwatch.records.dataset_info import DatasetInfo
+from dentwatch.records.set_aside import SetAside
+
+
+def versions_table(infos: list[DatasetInfo]) -> Table:
+    """One line per version."""
+    table = Table()
+    table.add_column("Version", style="bold")
+    table.add_column("Created (UTC)")
+    for name in ("Photos", "Annotated", "Vehicles", "Boxes"):
+        table.add_column(name, justify="right")
+    table.add_column("Grown from")
+    for info in infos:
+        counts = (info.photos, info.annotated, info.vehicles, info.boxes)
+        created = info.created[:16].replace("T", " ")
+        table.add_row(info.id[:12], created, *(f"{count:,}" for count in counts), (info.parent or "")[:12])
+    return table
+
+
+def print_info(info: DatasetInfo) -> None:
+    """Everything about one version."""
+    out.print(f"[bold]{info.id}[/]")
+    grown = f", grown from {info.parent[:12]}" if info.parent else ""
+    out.print(f"Made {info.created}{grown}.")
+    out.print(
+        f"{info.photos:,} photos of {info.vehicles:,} vehicles; {info.annotated:,} annotated"
+        f" ({info.undamaged:,} of them without damage); {info.boxes:,} boxes."
+    )
+    out.print(split_table(info))
+    for title, counts in (("Sources", info.sources), ("Licences", info.licences), ("Consents", info.consents)):
+        named = ", ".join(f"{name or 'not stated'} ({count:,})" for name, count in counts.items())
+        out.print(f"{title}: {named}.", markup=False)
+    for note, count in info.notes.items():
+        out.print(f"Noted on {count:,} photos: {NOTES.get(note, note)} ({note}).", markup=False)
+
+
+def print_changes(changes: Iterable[Change], before: str, after: str, limit: int) -> None:
+    """The first ``limit`` changes, and the sums."""
+    kinds: Counter[str] = Counter()
+    added: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    fields: Counter[str] = Counter()
+    for change in changes:
+        kinds[change.kind] += 1
+        added.update(box.label for box in change.boxes_added)
+        removed.update(box.label for box in change.boxes_removed)
+        fields.update(change.fields)
+        if kinds.total() <= limit:
+            out.print(_sentence(change), markup=False)
+    if kinds.total() > limit:
+        out.print(f"… and {kinds.total() - limit:,} more (--limit, or --json for all)")
+    out.print(f"From [bold]{before[:12]}[/] to [bold]{after[:12]}[/]:")
+    if not kinds:
+        out.print("nothing differs.")
+        return
+    out.print(", ".join(f"{kinds[kind]:,} photos {kind}" for kind in ("added", "removed", "changed")) + ".")
+    for title, counts in (("Boxes added", added), ("Boxes removed", removed), ("Photos with another", fields)):
+        if counts:
+            out.print(f"{title}: {', '.join(f'{name} {count:,}' for name, count in sorted(counts.items()))}.")
+
+
+def print_set_aside(entries: Iterable[SetAside], limit: int) -> None:
+    """The first ``limit`` entries, and how many there are by reason."""
+    table = Table(title="Set aside", title_justify="left")
+    for name in ("Photo", "What", "Reason", "Detail"):
+        table.add_column(name, overflow="fold")
+    reasons: Counter[str] = Counter()
+    for entry in entries:
+        reasons[entry.reason] += 1
+        if reasons.total() <= limit:
+            boxes = len(json.loads(entry.annotations or "[]"))
+            what = "photo" if entry.kind == "photo" else f"{boxes or 1} annotation{'s' * (boxes > 1)}"
+            table.add_row(entry.name, what, entry.reason, entry.detail)
+    if not reasons:
+        out.print("Nothing is set aside.")
+        return
+    if table.row_count:
+        out.print(table)
+    if reasons.total() > limit:
+        out.print(f"… and {reasons.total() - limit:,} more (--limit, or --json for all)")
+    for reason, count in reasons.most_common():
+        out.print(f"{reason}: {count:,} ({REASONS.get(reason, 'the source could not be read as its format promises')})")
+    out.print("Try again with `dentwatch data retry`, after --map or a changed setting.")
+
+
+def _sentence(change: Change) -> str:
+    parts = [f"{name} {before!r} → {after!r}" for name, (before, after) in change.fields.items()]
+    for sign, boxes in (("+", change.boxes_added), ("−", change.boxes_removed)):
+        counts = Counter(box.label for box in boxes)
+        parts += [f"{sign}{count} {label}" for label, count in sorted(counts.items())]
+    return f"{change.kind:8} {change.photo_id[:12]} {change.name}" + (f": {', '.join(parts)}" if parts else "")

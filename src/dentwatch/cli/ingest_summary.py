@@ -1,0 +1,135 @@
+"""What an ingest reports to people."""
+
+from rich.table import Table
+
+from dentwatch.cli.output import out
+from dentwatch.data.ingest_report import Finding, IngestReport
+from dentwatch.data.validation import NOTES, REASONS
+from dentwatch.records.annotations import SPLITS
+from dentwatch.records.dataset_info import DatasetInfo
+
+_SHOWN = 5
+
+
+def print_report(report: IngestReport) -> None:
+    """Print what the ingest saw, what it made of it, and what to do next."""
+    out.print(_photos(report))
+    if report.photos_set_aside or report.annotations_set_aside:
+        out.print(_set_aside(report))
+    if report.notes or report.ignored_classes:
+        out.print(_notes(report))
+    if report.version is not None:
+        out.print(split_table(report.version))
+    _print_findings(report)
+    _print_end(report)
+
+
+def split_table(info: DatasetInfo) -> Table:
+    """Photos, vehicles and boxes by split and label."""
+    labels = list(info.boxes_by_label)
+    table = Table(title="The dataset version", title_justify="left")
+    for name in ("Split", "Photos", "Vehicles", *(label.replace("_", " ") for label in labels)):
+        table.add_column(name, justify="left" if name == "Split" else "right")
+    for split in SPLITS:
+        boxes = info.boxes_by_split.get(split, {})
+        counts = [
+            info.photos_by_split[split],
+            info.vehicles_by_split[split],
+            *(boxes.get(label, 0) for label in labels),
+        ]
+        table.add_row(split, *(f"{count:,}" for count in counts), end_section=split == SPLITS[-1])
+    totals = [info.photos, info.vehicles, *info.boxes_by_label.values()]
+    table.add_row("all", *(f"{count:,}" for count in totals), style="bold")
+    return table
+
+
+def _photos(report: IngestReport) -> Table:
+    table = Table(title=f"Photos of {report.source} ({report.format})", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("seen", f"{report.seen:,}")
+    table.add_row("accepted", f"{report.new + report.known:,}", style="bold")
+    rows = (
+        ("  of these known before", report.known),
+        ("  of these with new annotations or rights", report.updated),
+        ("more copies of the same photo", report.duplicates),
+        ("set aside", sum(report.photos_set_aside.values())),
+        ("without a stated licence", report.missing_licence),
+        ("without a stated consent", report.missing_consent),
+    )
+    for name, count in rows:
+        if count:
+            table.add_row(name, f"{count:,}")
+    return table
+
+
+def _set_aside(report: IngestReport) -> Table:
+    table = Table(title="Set aside", title_justify="left")
+    for name in ("Reason", "Photos", "Annotations", "What it means"):
+        table.add_column(name, justify="right" if name in ("Photos", "Annotations") else "left")
+    for reason in sorted({*report.photos_set_aside, *report.annotations_set_aside}):
+        counts = report.photos_set_aside[reason], report.annotations_set_aside[reason]
+        meaning = REASONS.get(reason, "the annotation cannot be read as its format promises")
+        table.add_row(reason, *(f"{count:,}" if count else "" for count in counts), meaning)
+    return table
+
+
+def _notes(report: IngestReport) -> Table:
+    table = Table(title="Noted on accepted photos", title_justify="left")
+    for name in ("Note", "Photos", "What it means"):
+        table.add_column(name, justify="right" if name == "Photos" else "left")
+    for note, count in sorted(report.notes.items()):
+        table.add_row(note, f"{count:,}", NOTES.get(note, ""))
+    for name, count in sorted(report.ignored_classes.items()):
+        table.add_row("ignored class", f"{count:,}", f"annotations of {name!r} dropped, as you asked")
+    return table
+
+
+def _print_findings(report: IngestReport) -> None:
+    origins = {
+        "kept": "keep the split they were in",
+        "stated": "keep the split that the source states",
+        "look-alike": "follow a vehicle that shares look-alike photos",
+        "hash": "are split by the hash of their id",
+    }
+    parts = [
+        f"{report.split_origins[origin]:,} {text}" for origin, text in origins.items() if report.split_origins[origin]
+    ]
+    if parts:
+        out.print(f"Vehicles: {'; '.join(parts)}. No vehicle is in two splits.")
+    _print_finding("Stated splits that could not be kept, because a vehicle is in one split", report.split_conflicts)
+    _print_finding(
+        "Look-alike photos that stated splits put apart, which flatters results on val and test", report.leaks
+    )
+    _print_finding(
+        "Photos set aside because their annotations contradict those of the same photo", report.contradictions
+    )
+
+
+def _print_finding(title: str, finding: Finding) -> None:
+    if not finding.count:
+        return
+    out.print(f"[yellow]{title}: {finding.count:,}[/]")
+    for example in finding.examples[:_SHOWN]:
+        out.print(f"  {example}", markup=False)
+    if finding.count > _SHOWN:
+        out.print(f"  … and {finding.count - _SHOWN:,} more")
+
+
+def _print_end(report: IngestReport) -> None:
+    for name, count in report.unknown_classes.most_common(_SHOWN):
+        out.print(
+            f"Class {name!r} ({count:,} boxes) has no label: dentwatch data retry --map {name!r}=LABEL", markup=False
+        )
+    if report.contradictions.count:
+        out.print("To take the new annotations of photos that contradict: ingest again with --update.")
+    if report.waiting_set_aside:
+        out.print(f"{report.waiting_set_aside:,} entries are set aside: see `dentwatch data set-aside`.")
+    if report.version is None:
+        out.print("No photo was accepted, so there is no dataset version yet.")
+        return
+    waiting = report.version.photos - report.version.annotated
+    if waiting:
+        out.print(f"{waiting:,} photos have no annotations yet and wait for review.")
+    state = "New dataset version" if report.changed else "Nothing changed; the dataset version is still"
+    out.print(f"{state} [bold]{report.version.id[:12]}[/] ({report.seconds:.1f} s). Next: dentwatch train")
