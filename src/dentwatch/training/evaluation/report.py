@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.photos import PhotoStore
 from dentwatch.training.evaluation import galleries
 from dentwatch.training.evaluation.charts import COLOURS, Axis, Mark, Series, line_chart, span_bar
@@ -190,23 +191,23 @@ def compared_curves(results: Sequence[EvaluationResult], names: Sequence[str], c
 
 
 def training_charts(training: TrainingCurve) -> list[tuple[str, str]]:
-    """One chart of the losses and one of the other figures, each with its title; those without points are left out."""
+    """One chart of the losses and one of the average precision, each with its title; empty ones are left out."""
     names = sorted({name for _, figures in training for name in figures})
+    wanted = ("ap50", "ap30", *(f"ap50_{label}" for label in HEADLINE_LABELS))
+    groups = {
+        "Losses": [name for name in names if "loss" in name],
+        "Average precision": [name for name in names if name.rpartition("/")[2] in wanted],
+    }
     charts: list[tuple[str, str]] = []
-    for title, chosen in (
-        ("Losses", [name for name in names if "loss" in name]),
-        ("Figures on val", [name for name in names if "loss" not in name and "lr" not in name]),
-    ):
+    for title, chosen in groups.items():
         series = []
         for colour, name in enumerate(chosen[:COLOURS]):
             points = [(epoch, figures[name]) for epoch, figures in training if name in figures]
             series.append(Series(name, [x for x, _ in points], [y for _, y in points], colour))
-        if not series:
-            continue
-        last = max(max(line.x) for line in series)
-        top = max(max(line.y) for line in series)
-        chart = line_chart(series, Axis("epoch", 0, max(last, 1)), Axis("", 0, top * 1.05 or 1.0), title=title)
-        charts.append((title, chart))
+        if series:
+            last, top = max(max(line.x) for line in series), max(max(line.y) for line in series)
+            axes = Axis("epoch", 0, max(last, 1)), Axis("", 0, top * 1.05 if top > 0 else 1.0)
+            charts.append((title, line_chart(series, *axes, title=title)))
     return charts
 
 
