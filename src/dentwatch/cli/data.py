@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dentwatch.cli.generate import generate
 from dentwatch.cli.output import JsonOption, err, out, print_json, progress
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Take photos in, look at dataset ve
 
 MapOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--map", metavar="CLASS=LABEL", help="What a class of the source is here; `ignore` drops it. Repeatable."
-    ),
+    typer.Option("--map", metavar="CLASS=LABEL", help="What a class of the source is here; `ignore` drops it."),
 ]
 MapFileOption = Annotated[
     Path | None, typer.Option("--map-file", help="The same as a file: YAML `class: label`, or CSV with two columns.")
@@ -26,7 +25,7 @@ LicenceOption = Annotated[str | None, typer.Option("--licence", help="Licence of
 ConsentOption = Annotated[str | None, typer.Option("--consent", help="Consent of photos that state none.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes that examine photos. [default: DENTWATCH_DATA__WORKERS]"),
+    typer.Option("--workers", min=1, help="Processes that examine photos (default: a setting)."),
 ]
 UpdateOption = Annotated[
     bool, typer.Option("--update", help="Where a known photo comes with other annotations, take the new ones.")
@@ -35,8 +34,8 @@ RefArgument = Annotated[str, typer.Argument(metavar="REF", help="latest, an id, 
 
 
 @app.command(
-    epilog="Examples:  dentwatch data ingest photos/  ·  dentwatch data ingest s3://bucket/cars.zip --map 'Paint chip=scratch'"
-    "  ·  dentwatch data ingest postgresql://user@host/cars --query 'SELECT …'"
+    epilog="Examples: dentwatch data ingest cars/ · dentwatch data ingest s3://bucket/cars.zip --map 'Paint chip=dent'"
+    " · dentwatch data ingest postgresql://user@host/cars --query 'SELECT photo, vehicle FROM photos'"
 )
 def ingest(
     source: Annotated[
@@ -45,7 +44,7 @@ def ingest(
     mapping: MapOption = None,
     map_file: MapFileOption = None,
     vehicle_field: Annotated[
-        str | None, typer.Option(help="Field of the annotations that holds the vehicle id. [default: a usual one]")
+        str | None, typer.Option(help="Field of the annotations that holds the vehicle id, if not a usual one.")
     ] = None,
     vehicle_pattern: Annotated[
         str | None, typer.Option(help="Regular expression for a photo's path; its group `vehicle` is the vehicle id.")
@@ -58,7 +57,7 @@ def ingest(
     consent: ConsentOption = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="Annotation format, where SOURCE holds several. [default: found by looking]"),
+        typer.Option("--format", help="Annotation format, where SOURCE holds several."),
     ] = None,
     workers: WorkersOption = None,
     update: UpdateOption = False,
@@ -143,9 +142,7 @@ def diff(
 def export(
     ref: RefArgument,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write; it must be new or empty.")],
-    form: Annotated[
-        str, typer.Option("--format", help="coco, yolo, yolo-roboflow, voc, label-studio or cvat.")
-    ] = "coco",
+    form: Annotated[str, typer.Option("--format", help="coco, yolo, yolo-roboflow, voc, label-studio, cvat.")] = "coco",
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset version as photos and annotations in a common format; ingesting it again gives the same rows."""
@@ -162,9 +159,8 @@ def export(
     if as_json:
         print_json({"version": version.id, **asdict(written)})
     else:
-        out.print(
-            f"{written.photos:,} photos and {written.annotations:,} boxes of {version.id[:12]} are in {written.folder}."
-        )
+        counts = f"{written.photos:,} photos and {written.annotations:,} boxes"
+        out.print(f"{counts} of {version.id[:12]} are in {written.folder}.", markup=False)
 
 
 @app.command("set-aside", epilog="Example: dentwatch data set-aside --reason unknown_class")
@@ -207,6 +203,9 @@ def retry(
         task = bar.add_task("Trying again", total=total)
         report = attempt.run(_ingest(mapping, map_file, workers, update), lambda: bar.advance(task))
     print_json(report.as_plain()) if as_json else print_report(report)
+
+
+app.command(epilog="Example: dentwatch data generate photos --count 400 --seed 7")(generate)
 
 
 def _store() -> "DatasetStore":

@@ -17,8 +17,8 @@ from dentwatch.records.set_aside import SetAside
 def versions_table(infos: list[DatasetInfo]) -> Table:
     """One line per version."""
     table = Table()
-    table.add_column("Version", style="bold")
-    table.add_column("Created (UTC)")
+    table.add_column("Version", style="bold", no_wrap=True)
+    table.add_column("Created (UTC)", no_wrap=True)
     for name in ("Photos", "Annotated", "Vehicles", "Boxes"):
         table.add_column(name, justify="right")
     table.add_column("Grown from")

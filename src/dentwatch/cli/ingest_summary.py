@@ -1,5 +1,7 @@
 """What an ingest reports to people."""
 
+import shlex
+
 from rich.table import Table
 
 from dentwatch.cli.output import out
@@ -98,12 +100,8 @@ def _print_findings(report: IngestReport) -> None:
     if parts:
         out.print(f"Vehicles: {'; '.join(parts)}. No vehicle is in two splits.")
     _print_finding("Stated splits that could not be kept, because a vehicle is in one split", report.split_conflicts)
-    _print_finding(
-        "Look-alike photos that stated splits put apart, which flatters results on val and test", report.leaks
-    )
-    _print_finding(
-        "Photos set aside because their annotations contradict those of the same photo", report.contradictions
-    )
+    _print_finding("Look-alike photos in different splits, which flatters results on val and test", report.leaks)
+    _print_finding("Photos whose annotations contradict those of the same photo, set aside", report.contradictions)
 
 
 def _print_finding(title: str, finding: Finding) -> None:
@@ -118,9 +116,8 @@ def _print_finding(title: str, finding: Finding) -> None:
 
 def _print_end(report: IngestReport) -> None:
     for name, count in report.unknown_classes.most_common(_SHOWN):
-        out.print(
-            f"Class {name!r} ({count:,} boxes) has no label: dentwatch data retry --map {name!r}=LABEL", markup=False
-        )
+        command = f"dentwatch data retry --map {shlex.quote(name)}=LABEL"
+        out.print(f"Class {name!r} ({count:,} boxes) has no label yet; say which: {command}", markup=False)
     if report.contradictions.count:
         out.print("To take the new annotations of photos that contradict: ingest again with --update.")
     if report.waiting_set_aside:
