@@ -131,7 +131,7 @@ class DetectionModule(pl.LightningModule):
 
 
 def as_input(images: Tensor) -> Tensor:
-    """Batches ``(N, S, S, 3)`` uint8 as the networks take them, ``(N, 3, S, S)`` float32; channels stay last in memory."""
+    """Batches ``(N, S, S, 3)`` uint8 as networks take them: ``(N, 3, S, S)`` float32, channels last in memory."""
     return images.permute(0, 3, 1, 2).float()
 
 

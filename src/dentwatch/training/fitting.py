@@ -37,9 +37,7 @@ class Fitted:
 class PhotoBatches(pl.LightningDataModule):
     """The loaders of a run; each process builds its own, so that each sees its share."""
 
-    def __init__(
-        self, train: LabelledPhotos, val: LabelledPhotos, settings: RunSettings, schedule: Schedule
-    ) -> None:
+    def __init__(self, train: LabelledPhotos, val: LabelledPhotos, settings: RunSettings, schedule: Schedule) -> None:
         super().__init__()
         self._train, self._val, self._settings, self._schedule = train, val, settings, schedule
 
@@ -97,7 +95,7 @@ def fit(
         accelerator="auto",
         devices=settings.devices,
         strategy=_strategy(settings.devices),
-        precision=_precision(settings.precision),  # type: ignore[arg-type]
+        precision=_precision(settings.precision),
         max_epochs=settings.epochs,
         gradient_clip_val=settings.clip,
         check_val_every_n_epoch=settings.validate_every,
@@ -156,5 +154,3 @@ def _strategy(devices: int) -> Any:
         return "auto"
     # Not every prediction layer gets a gradient on photos without damage.
     return DDPStrategy(find_unused_parameters=True, process_group_backend=None if torch.cuda.is_available() else "gloo")
-
-

@@ -4,8 +4,7 @@ Every sample is a function of (seed, epoch, place), so it does not matter which 
 killed goes on with exactly the samples that it would have seen.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -30,17 +29,25 @@ class Place(NamedTuple):
     mosaic: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
     """``images`` uint8 ``(N, S, S, 3)`` RGB, the truth per photo, and the photos' places in their records."""
 
-    images: Tensor
-    targets: list[Target]
-    indices: list[int]
+    def __init__(self, images: Tensor, targets: list[Target], indices: list[int]) -> None:
+        self.images = images
+        self.targets = targets
+        self.indices = indices
 
     def pin_memory(self) -> "Batch":
         """Page-locked copies, for a faster way to a GPU."""
         return Batch(self.images.pin_memory(), self.targets, self.indices)
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
+        """The batch on ``device``."""
+        return Batch(
+            self.images.to(device, non_blocking=non_blocking),
+            [Target(*(part.to(device) for part in (t.boxes, t.labels, t.ignore))) for t in self.targets],
+            self.indices,
+        )
 
 
 class LabelledPhotos:
@@ -54,7 +61,7 @@ class LabelledPhotos:
     ) -> None:
         self.records = records
         self.cache = cache
-        index = {label: IGNORE for label in ignore} | {label: number for number, label in enumerate(labels)}
+        index = dict.fromkeys(ignore, IGNORE) | {label: number for number, label in enumerate(labels)}
         self._truth = [_truth(record, index) for record in records]
 
     def __len__(self) -> int:
@@ -157,22 +164,22 @@ def _target(sample: LabelledPhoto) -> Target:
     )
 
 
-def _single_threaded(_worker: int) -> None:
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
 def loader(
-    photos: Dataset[tuple[LabelledPhoto, int]], batch_size: int, sampler: Sampler[Place] | None, workers: int, pin: bool
+    photos: Dataset[tuple[LabelledPhoto, int]],
+    batch_size: int,
+    sampler: Iterable[Place] | Iterable[int],
+    workers: int,
+    pin: bool,
 ) -> DataLoader[Batch]:
     """Batches of ``photos``, prepared by ``workers`` processes that live as long as the loader."""
+    # One thread each. Said here, because OpenCV's threads do not survive the fork: a worker that asks waits for ever.
+    cv2.setNumThreads(1)
     return DataLoader(
         photos,  # type: ignore[arg-type]
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_single_threaded,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         pin_memory=pin,

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dentwatch.errors import TrainingError
-from dentwatch.records.model_bundle import ModelBundle, Rights
+from dentwatch.records.model_bundle import Rights
 from dentwatch.serving.models import resolve
 from dentwatch.settings import Settings
 from dentwatch.training.detectors.contract import Detector
@@ -24,8 +24,8 @@ _KNOWN_FILES = {"yolox_nano_coco.onnx": Rights(name="YOLOX-nano trained on COCO"
 def start_from(detector: Detector, weights: str, settings: Settings, photos: PlainPhotos) -> Rights | None:
     """Load ``weights`` into ``detector`` and say where they are from; None for a network that starts fresh.
 
-    ``weights``: ``none``; ``pretrained`` (the library's, downloaded); the path of a ``.safetensors`` file or, for YOLOX,
-    an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are training
+    ``weights``: ``none``; ``pretrained`` (the library's, downloaded); the path of a ``.safetensors`` file or, for
+    YOLOX, an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are training
     photos, needed where batch norm was folded away. Raises :class:`TrainingError`.
     """
     if weights == "none":
@@ -40,16 +40,17 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
         raise TrainingError(
             f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
         )
-    if bundle.spec.detector != detector.name or bundle.spec.size != detector.size:
+    spec = bundle.spec
+    if (spec.detector, spec.size) != (detector.name, detector.size):
         raise TrainingError(
-            f"The model {weights} is a {bundle.spec.detector} {bundle.spec.size}, not a {detector.name} {detector.size}.",
-            f"Train with `--detector {bundle.spec.detector} --size {bundle.spec.size}`, or start from other weights.",
+            f"The model {weights} is a {spec.detector} {spec.size}, not a {detector.name} {detector.size}.",
+            f"Train with `--detector {spec.detector} --size {spec.size}`, or start from other weights.",
         )
     _copy(detector, load_file(bundle.weights_path), weights)
     return Rights(
-        name=f"Dentwatch {bundle.spec.detector} {bundle.spec.size}, model {weights}",
-        licence="; ".join(sorted({rights.licence for rights in bundle.spec.rights})) or "unknown",
-        source=f"trained on dataset version {bundle.spec.dataset_version[:12]}",
+        name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
+        licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
+        source=f"trained on dataset version {spec.dataset_version[:12]}",
     )
 
 

@@ -69,7 +69,7 @@ class Detector(nn.Module, ABC):
         """
 
     def load_parameters(self, parameters: dict[str, Tensor]) -> list[str]:
-        """Copy every parameter and buffer whose name and shape fit; returns the names of those that kept their start."""
+        """Copy every parameter and buffer whose name and shape fit; returns the names of the others."""
         own = self.state_dict()
         fitting = {name: value for name, value in parameters.items() if name in own and own[name].shape == value.shape}
         self.load_state_dict(fitting, strict=False)

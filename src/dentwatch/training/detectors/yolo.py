@@ -76,7 +76,7 @@ def _bgr(images: Tensor) -> Tensor:
 
 
 def _rows(targets: Sequence[Target], images: Tensor) -> Tensor:
-    """Targets as YOLOX takes them: ``(N, M, 5)`` rows of class, centre x, centre y, width, height; zeros are padding."""
+    """Targets as YOLOX takes them: ``(N, M, 5)`` rows of class, centre, width and height; zeros are padding."""
     longest = max(1, *(len(target.labels) for target in targets))
     rows = torch.zeros(len(targets), longest, 5, device=images.device)
     for row, target in zip(rows, targets, strict=True):
@@ -101,11 +101,11 @@ def _silence(
     points = torch.stack([torch.cat(x_shifts, 1)[0], torch.cat(y_shifts, 1)[0]], 1)
     points = (points + 0.5) * stride[:, None]
     silent = torch.zeros(outputs.shape[:2], dtype=torch.bool, device=outputs.device)
-    for row, target in zip(silent, targets, strict=True):
-        row[:] = ignored_points(points, target)
+    for place, target in enumerate(targets):
+        silent[place] = ignored_points(points, target)
         if len(target.boxes):
             centres = (target.boxes[:, :2] + target.boxes[:, 2:]) / 2
             distance = (points[:, None] - centres[None]).abs().amax(dim=2)
-            row &= (distance > _CENTRE_RADIUS * stride[:, None]).all(dim=1)
+            silent[place] &= (distance > _CENTRE_RADIUS * stride[:, None]).all(dim=1)
     objectness = outputs[..., 4].masked_fill(silent, _SILENT_LOGIT)
     return torch.cat([outputs[..., :4], objectness[..., None], outputs[..., 5:]], dim=-1)
