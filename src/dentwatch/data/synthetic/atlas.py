@@ -125,41 +125,36 @@ def _doors(canvas: Canvas, rng: np.random.Generator, body: Body, lower: Outline)
     hinge, middle, last = door_edges(body)
     floor = body.sill + float(rng.uniform(0.07, 0.12))
     t = lower.arc_at
-    lean = float(rng.uniform(0.0, 0.05))
-    front = [
-        (t(hinge), 1.3),
-        (t(hinge - lean * 0.4), 0.6),
-        (t(hinge - lean), floor + 0.04),
-        (t(hinge - lean) + 0.05, floor),
-    ]
-    canvas.polygon(PANEL_A, WALL, [*front, (t(middle), floor), (t(middle) + 0.02, 0.7), (t(middle) + 0.02, 1.3)])
+    start = t(hinge - float(rng.uniform(0.0, 0.05)))
+    front = [(t(hinge), 1.3), (t(hinge), 0.6), (start, floor + 0.04), (start + 0.05, floor)]
+    # Anti-aliasing widens each door by half a pixel, so their common edge is drawn a pixel apart.
+    seam, half = t(middle), 0.5 / WALL.density
+    shared = [(seam, floor), (seam + 0.02, 0.7), (seam + 0.02, 1.3)]
+    canvas.polygon(PANEL_A, WALL, [*front, *((u - half, v) for u, v in shared)])
     if rng.random() < 0.85:  # four doors
         axle, radius = t(body.rear_axle), body.arch_radius + 0.05
         angle = np.linspace(np.pi * 0.98, np.pi * 0.62, 8)
         arch = [(axle + radius * float(np.cos(a)), body.wheel_radius + radius * float(np.sin(a))) for a in angle]
-        arch = [(u, max(v, floor)) for u, v in arch if u > t(middle)]
-        rear = [
-            (t(middle), floor),
-            (min(arch[0][0], axle - radius), floor),
-            *arch,
-            (t(last), 1.0),
-            (t(last) + 0.02, 1.3),
-        ]
-        canvas.polygon(PANEL_B, WALL, [(t(middle) + 0.02, 1.3), (t(middle) + 0.02, 0.7), *rear])
-    flap = (t(body.rear_axle) - 0.02 + float(rng.uniform(0, 0.1)), body.belt - 0.16)
+        arch = [(u, max(v, floor)) for u, v in arch if u > seam]
+        rear = [(min(arch[0][0], axle - radius), floor), *arch, (t(last), 1.0), (t(last) + 0.02, 1.3)]
+        canvas.polygon(PANEL_B, WALL, [*((u + half, v) for u, v in reversed(shared)), *rear])
+    _flap_and_indicator(canvas, rng, body, t(hinge), t(body.rear_axle))
+
+
+def _flap_and_indicator(canvas: Canvas, rng: np.random.Generator, body: Body, hinge: float, axle: float) -> None:
+    u, v = axle - 0.02 + float(rng.uniform(0, 0.1)), body.belt - 0.16
     if rng.random() < 0.5:
-        canvas.disc(PANEL_B, WALL, flap, 0.078)
+        canvas.disc(PANEL_B, WALL, (u, v), 0.078)
     else:
-        canvas.polygon(
-            PANEL_B, WALL, [(flap[0] + i * 0.08, flap[1] + j * 0.07) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-        )
-    if rng.random() < 0.4:  # indicator on the fender
-        u, v = t(hinge) - 0.1, body.belt - 0.24
-        canvas.polygon(
-            CHROME if rng.random() < 0.5 else TAIL,
-            WALL,
-            [(u - 0.035, v), (u + 0.03, v - 0.01), (u + 0.035, v + 0.02), (u - 0.03, v + 0.02)],
-        )
+        canvas.polygon(PANEL_B, WALL, _box(u - 0.08, v - 0.07, u + 0.08, v + 0.07))
+    if rng.random() < 0.4:
+        u, v = hinge - 0.1, body.belt - 0.24
+        corners = [(u - 0.035, v), (u + 0.03, v - 0.01), (u + 0.035, v + 0.02), (u - 0.03, v + 0.02)]
+        canvas.polygon(CHROME if rng.random() < 0.5 else TAIL, WALL, corners)
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Points:
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def _front(canvas: Canvas, rng: np.random.Generator, body: Body, lower: Outline) -> None:

@@ -79,10 +79,10 @@ def _houses(rng: np.random.Generator, canvas: Bytes, night: bool) -> None:
     for _ in range(int(rng.integers(2, 16))):
         left, wide = int(rng.integers(0, COLUMNS)), int(rng.integers(60, 420))
         top = _row(float(rng.uniform(0.06, 0.62)))
-        colour = _colour(rng, 20, 50, 6) if night else _colour(rng, 90, 215, 14)
+        colour = _colour(rng, 20, 50, 4) if night else _colour(rng, 100, 215, 7)
         _wrapped_rectangle(canvas, left, left + wide, top, ROWS // 2, colour)
         columns, rows = max(1, wide // int(rng.integers(26, 60))), int(rng.integers(1, 6))
-        pane = _colour(rng, 30, 90, 10)
+        pane = tuple(0.55 * c + 18 for c in colour) if rng.random() < 0.6 else _colour(rng, 30, 90, 8)
         for row in range(rows):
             for column in range(columns):
                 x = left + int((column + 0.25) * wide / columns)
@@ -95,12 +95,14 @@ def _trees(rng: np.random.Generator, canvas: Bytes, night: bool) -> None:
     dim = 0.2 if night else 1.0
     for _ in range(int(rng.integers(0, 14))):
         x, high, wide = int(rng.integers(0, COLUMNS)), float(rng.uniform(0.1, 0.5)), int(rng.integers(30, 130))
-        green = np.array([rng.uniform(40, 90), rng.uniform(70, 120), rng.uniform(25, 60)]) * dim
-        for _ in range(26):
-            centre = x + round(rng.normal(0, wide / 2.2)), _row(high * float(rng.uniform(0.45, 1.0)))
-            shade = tuple(float(c) for c in np.clip(green * rng.uniform(0.5, 1.3), 0, 255))
-            cv2.circle(canvas, centre, int(rng.integers(8, 8 + wide // 3)), shade, -1, cv2.LINE_AA)
-        _wrapped_rectangle(canvas, x - 6, x + 6, _row(high * 0.5), ROWS // 2, (60 * dim, 48 * dim, 38 * dim))
+        green = np.array([rng.uniform(45, 95), rng.uniform(65, 105), rng.uniform(35, 65)]) * dim
+        _wrapped_rectangle(canvas, x - 5, x + 5, _row(high * 0.6), ROWS // 2, (60 * dim, 48 * dim, 38 * dim))
+        for clump in range(90):
+            lean = rng.normal(0, wide / 2.4)
+            centre = x + round(lean), _row(high * float(np.clip(rng.normal(0.72, 0.17), 0.3, 1.05)))
+            light = 0.45 + 0.8 * clump / 90 + float(rng.normal(0, 0.12))
+            shade = tuple(float(c) for c in np.clip(green * light, 0, 255))
+            cv2.circle(canvas, centre, int(rng.integers(3, 6 + wide // 9)), shade, -1, cv2.LINE_AA)
 
 
 def _parked_cars(rng: np.random.Generator, canvas: Bytes, dim: float) -> None:
@@ -145,12 +147,12 @@ def _outdoors(rng: np.random.Generator, kind: str, ground: Floats, tile: float) 
             _colour(rng, 60 if not night else 15, 190 if not night else 50, 8),
         )
     _parked_cars(rng, canvas, 0.25 if night else 1.0)
-    canvas[:] = cv2.GaussianBlur(canvas, (0, 0), 1.2)
+    canvas[:] = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(1.2, 3.5)))
     panorama = to_linear(canvas)
     bright = {"sunny": 1.35, "overcast": 1.5, "night": 0.35}[kind]
     panorama[: ROWS // 2] *= np.float32(bright)
-    grain = cv2.resize(fractal(rng, 256, 16, 4), (COLUMNS, ROWS))[..., None]
-    panorama *= 1 + np.float32(0.10) * grain
+    grain = cv2.resize(fractal(rng, 512, 16, 5, 0.7), (COLUMNS, ROWS))[..., None]
+    panorama *= 1 + np.float32(0.12) * grain
     azimuth, height = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.3, 0.85))
     flat = (1 - height**2) ** 0.5
     sun = flat * np.cos(azimuth), flat * np.sin(azimuth), height
@@ -183,8 +185,9 @@ def _glow(panorama: Floats, azimuth: float, height: float, radius: float, radian
     y, x = np.ogrid[:ROWS, :COLUMNS]
     across = (x - azimuth / (2 * np.pi) * COLUMNS + COLUMNS / 2) % COLUMNS - COLUMNS / 2
     squeeze = (1 - height**2) ** 0.5
-    square = (across * squeeze) ** 2 + ((y - (1 - height) / 2 * ROWS) * (4 / np.pi / max(squeeze, 0.3))) ** 2
-    panorama += np.exp(-square / (2 * radius**2)).astype(np.float32)[..., None] * radiance
+    down = (y - (1 - height) / 2 * ROWS) * (4 / np.pi / max(squeeze, 0.3))
+    profiles = (np.exp(-((distance / radius) ** 2) / 2).astype(np.float32) for distance in (down, across * squeeze))
+    panorama += np.multiply(*profiles)[..., None] * radiance
 
 
 def _light_from_above(panorama: Floats) -> Floats:

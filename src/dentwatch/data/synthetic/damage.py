@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.data.synthetic.noise import Floats
+from dentwatch.data.synthetic.mesh import Floats, dot
 
 ROW = 256
 """Pixels come in multiples of this many, because OpenCV's sampling wants rectangles."""
@@ -39,9 +39,8 @@ class Place:
 
     def local(self, points: Floats) -> tuple[Floats, Floats, Floats]:
         """Components ``a``, ``b`` and height above the tangent plane of points ``(3, N)``, in metres."""
-        x, y, z = points - self.point[:, None]  # written out: a matrix product of this shape wakes every BLAS thread
-        a, b, height = (axis[0] * x + axis[1] * y + axis[2] * z for axis in (self.along, self.across, self.normal))
-        return a, b, height
+        offset = points - self.point[:, None]
+        return dot(self.along, offset), dot(self.across, offset), dot(self.normal, offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class Dent:
             slope_a += more_a
             slope_b += more_b
         tilted = normals - self.place.along[:, None] * slope_a - self.place.across[:, None] * slope_b
-        return np.asarray(tilted / np.sqrt(np.sum(tilted * tilted, 0)), np.float32)
+        return np.asarray(tilted / np.sqrt(dot(tilted, tilted)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

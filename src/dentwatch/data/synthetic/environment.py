@@ -21,13 +21,14 @@ GLOSS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """``panorama`` (H, W, 3), ``glossy`` and ``diffuse`` (24, 48, 3) linear radiance; ``ground`` (512, 512, 3) radiance of
+    """``panorama`` (512, 2048, 3), ``mirror`` (256, 1024, 3) what paint reflects of it, ``glossy`` and ``diffuse`` (24, 48, 3) linear radiance; ``ground`` (512, 512, 3) radiance of
     a tile of ground ``tile`` metres wide that repeats; ``radius`` is the distance of the surroundings in metres; ``sun`` is
     the direction of the sun and ``sun_radiance`` (3,) the irradiance it gives (zero when it is covered or indoors).
     """
 
     kind: str
     panorama: Floats
+    mirror: Floats
     glossy: Floats
     diffuse: Floats
     ground: Floats
@@ -45,6 +46,7 @@ class Environment:
         return cls(
             kind=scene.kind,
             panorama=scene.panorama,
+            mirror=cv2.resize(scene.panorama, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
             glossy=np.ascontiguousarray((_lobe(GLOSS) @ small).reshape(shape)),
             diffuse=np.ascontiguousarray((_lobe(1.0) @ small).reshape(shape)),
             ground=scene.ground,

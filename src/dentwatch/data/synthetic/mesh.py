@@ -100,7 +100,8 @@ class Pose:
 @dataclass(frozen=True, slots=True)
 class GBuffer:
     """What the pixels see: ``depth`` (H, W) in metres along the optical axis (:data:`FAR` for no car), ``normals``
-    (H, W, 3) not normalised, ``texture`` (H, W, 2) in pixels of the atlas.
+    (H, W, 3) mapped from −1..1 to 0..1 and not normalised, ``texture`` (H, W, 3) whose first two channels are pixels of
+    the atlas / :data:`TEXTURE_SCALE`.
     """
 
     depth: Floats
@@ -108,7 +109,12 @@ class GBuffer:
     texture: Floats
 
 
-_TEXTURE_SCALE = np.float32(2048.0)
+TEXTURE_SCALE = np.float32(2048.0)
+
+
+def dot(first: Floats, second: Floats) -> Floats:
+    """Dot products (N,) of component arrays ``(3, N)``; written out, because NumPy sums short axes slowly."""
+    return np.asarray(first[0] * second[0] + first[1] * second[1] + first[2] * second[2])
 
 
 def rasterize(mesh: Mesh, pose: Pose, size: int) -> GBuffer:
@@ -116,17 +122,18 @@ def rasterize(mesh: Mesh, pose: Pose, size: int) -> GBuffer:
     axes = pose.axes()
     local = (mesh.vertices - np.array(pose.eye, np.float32)) @ axes.T  # right, up, forward
     limit = local[:, 2] * np.float32(np.tan(pose.field_of_view / 2))
-    outside = np.stack(
-        [local[:, 0] > limit, local[:, 0] < -limit, local[:, 1] > limit, local[:, 1] < -limit, local[:, 2] < NEAR], 1
-    )
-    corners = outside[mesh.triangles]
+    x, y, ahead = local.T
+    sides = (x > limit, x < -limit, y > limit, y < -limit, ahead < NEAR)
+    outside = sum((side.astype(np.uint8) << bit for bit, side in enumerate(sides)), np.zeros(len(local), np.uint8))
+    first, second, third = (outside[corner] for corner in mesh.triangles.T)
     # The rasterizer needs every corner in front of the camera; a triangle wholly beyond one edge cannot be seen.
-    unseen = corners.all(axis=1).any(axis=1) | corners[:, :, 4].any(axis=1)
-    toward = np.sum((np.array(pose.eye, np.float32) - mesh.vertices) * mesh.normals, 1) > 0
-    kept = mesh.triangles[~unseen & toward[mesh.triangles].any(axis=1)]
+    unseen = ((first & second & third) != 0) | (((first | second | third) & 16) != 0)
+    toward = dot((np.array(pose.eye, np.float32) - mesh.vertices).T, mesh.normals.T) > 0
+    first, second, third = (toward[corner] for corner in mesh.triangles.T)
+    kept = mesh.triangles[~unseen & (first | second | third)]
     view = local * np.array([1, 1, -1], np.float32)
     colour = np.empty((len(view), 3), np.float32)
-    colour[:, :2] = mesh.texture / _TEXTURE_SCALE
+    colour[:, :2] = mesh.texture / TEXTURE_SCALE
     colour[:, 2] = 0
     settings = cv2.TriangleRasterizeSettings()
     settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
@@ -139,4 +146,4 @@ def rasterize(mesh: Mesh, pose: Pose, size: int) -> GBuffer:
         lens = (world, pose.field_of_view, NEAR, FAR, settings)
         cv2.triangleRasterize(view, kept, colour, texture, depth, *lens)
         cv2.triangleRasterizeColor(view, kept, mesh.normals * np.float32(0.5) + np.float32(0.5), normals, *lens)
-    return GBuffer(depth, normals * np.float32(2) - np.float32(1), texture[:, :, :2] * _TEXTURE_SCALE)
+    return GBuffer(depth, normals, texture)

@@ -67,7 +67,7 @@ def _handles(body: Body, wall: Mesh, chrome: bool) -> list[Mesh]:
         spot = np.argmin(np.abs(wall.vertices[:, 0] - x) + np.abs(wall.vertices[:, 2] - height) * 1.5)
         point = wall.vertices[spot]
         meshes.append(ellipsoid(point + [0, 0.022, 0], (0.1, 0.016, 0.016), CHROME if chrome else PAINTED))
-        meshes.append(ellipsoid(point + [0.015, -0.008, 0.0], (0.075, 0.012, 0.03), BLACK, 1.0))
+        meshes.append(ellipsoid(point + [0.01, -0.006, 0.0], (0.07, 0.009, 0.026), BLACK, 1.0))
     return meshes
 
 

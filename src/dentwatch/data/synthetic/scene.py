@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dentwatch.data.synthetic.camera import tone_curve
 from dentwatch.data.synthetic.damage import Damage, Dent, Scratch
-from dentwatch.data.synthetic.mesh import FAR, Floats, Pose, rasterize
+from dentwatch.data.synthetic.mesh import FAR, Floats, Pose, dot, rasterize
 from dentwatch.data.synthetic.shading import Light, Pixels, gather, padded, shade
 from dentwatch.data.synthetic.surroundings import background
 from dentwatch.data.synthetic.vehicle import Vehicle
@@ -93,8 +93,9 @@ class Scene:
         else:
             inside = a * a + b * b < damage.radius**2
         inside &= np.abs(height) < 0.03 + 0.5 * damage.radius
-        x, y, z = pixels.normals[:, near]
-        inside &= damage.place.normal[0] * x + damage.place.normal[1] * y + damage.place.normal[2] * z > 0.35
+        glass, _, lamp, tail, _, plate = pixels.materials[:, near]
+        inside &= glass + lamp + tail + plate < 0.5
+        inside &= dot(damage.place.normal, pixels.normals[:, near]) > 0.35
         return np.asarray(near[inside], np.intp)
 
     def _damage(
@@ -114,8 +115,10 @@ class Scene:
                 shown.append((damage, reached))
                 annotations.append(Annotation(damage.label, box))
         if shown:
-            touched = np.unique(np.concatenate([reached for _, reached in shown]))
-            some = pixels.subset(touched)
+            touched = np.zeros(len(pixels.index), bool)
+            for _, reached in shown:
+                touched[reached] = True
+            some = pixels.subset(np.flatnonzero(touched))
             together = self._shade(some, light, tuple(damage for damage, _ in shown))
             radiance.reshape(-1, 3)[some.index] = together.T * np.float32(gain)
         return tuple(annotations)

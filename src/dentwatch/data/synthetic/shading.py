@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dentwatch.data.synthetic import atlas
 from dentwatch.data.synthetic.distractors import Distractors
 from dentwatch.data.synthetic.environment import Environment, look_up
-from dentwatch.data.synthetic.mesh import Floats, GBuffer
+from dentwatch.data.synthetic.mesh import TEXTURE_SCALE, Floats, GBuffer, dot
 from dentwatch.data.synthetic.paint import Paint
 
 WIDTH = 256
@@ -65,12 +65,11 @@ def gather(
     depth = buffer.depth.ravel()[seen]
     ray = np.ascontiguousarray(rays.reshape(-1, 3)[seen].T)
     points = eye[:, None] + ray * depth
-    views = -ray / np.sqrt(np.sum(ray * ray, 0))
-    normals = np.ascontiguousarray(buffer.normals.reshape(-1, 3)[seen].T)
-    normals /= np.sqrt(np.sum(normals * normals, 0)) + np.float32(1e-6)
-    away = np.sum(normals * views, 0) < 0
-    normals[:, away] *= -1
-    u, v = (np.ascontiguousarray(part).reshape(-1, WIDTH) for part in buffer.texture.reshape(-1, 2)[seen].T)
+    views = -ray / np.sqrt(dot(ray, ray))
+    normals = np.ascontiguousarray(buffer.normals.reshape(-1, 3)[seen].T) - np.float32(0.5)
+    normals /= np.copysign(np.sqrt(dot(normals, normals)) + np.float32(1e-6), dot(normals, views))
+    texture = buffer.texture.reshape(-1, 3)[seen]
+    u, v = (np.ascontiguousarray(texture[:, axis] * TEXTURE_SCALE).reshape(-1, WIDTH) for axis in (0, 1))
     first, second = (cv2.remap(texture, u, v, cv2.INTER_LINEAR).reshape(-1, 4) for texture in textures)
     footprint = depth * np.float32(pixel_angle)
     return Pixels(seen, points, normals, views, _coverage(first, second, footprint), _gaps(first, footprint), footprint)
@@ -128,15 +127,16 @@ def shade(
     """
     place = light.environment
     normals = _wet(pixels, normals, distractors)
-    facing = np.clip(np.sum(normals * pixels.views, 0), 0, 1)
-    mirror = 2 * np.sum(normals * pixels.views, 0) * normals - pixels.views
+    cosine = dot(normals, pixels.views)
+    facing = np.clip(cosine, 0, 1)
+    mirror = 2 * cosine * normals - pixels.views
     near = mirror + pixels.points * np.float32(1 / place.radius)  # nearby surroundings shift as the point moves
-    near /= np.sqrt(np.sum(near * near, 0))
-    sharp, glossy = light.sample(place.panorama, near), light.sample(place.glossy, near)
+    near /= np.sqrt(dot(near, near))
+    sharp, glossy = light.sample(place.mirror, near), light.sample(place.glossy, near)
     irradiance = light.sample(place.diffuse, normals) * _ambient(pixels, normals) + _sunlight(
         pixels, normals, light, distractors
     )
-    fresnel = np.float32(0.04) + np.float32(0.96) * (1 - facing) ** 5
+    fresnel = np.float32(0.04) + np.float32(0.96) * _fifth_power(1 - facing)
     base, metal = paint.base[:, None], paint.metal[:, None]
     coat = (base * irradiance + metal * (np.float32(0.75) * glossy + np.float32(0.25) * irradiance)) * (1 - fresnel)
     coat += fresnel * sharp
@@ -146,6 +146,11 @@ def shade(
     coat = _dirty(pixels, coat, irradiance, distractors)
     coat *= 1 - np.float32(0.93) * pixels.gap
     return _other_materials(pixels, coat, irradiance, sharp, glossy, fresnel, scratch)
+
+
+def _fifth_power(value: Floats) -> Floats:
+    square = value * value
+    return np.asarray(square * square * value)
 
 
 def _other_materials(
@@ -198,7 +203,7 @@ def _sunlight(pixels: Pixels, normals: Floats, light: Light, distractors: Distra
     radiance = light.environment.sun_radiance
     if not radiance.any():
         return np.zeros((3, 1), np.float32)
-    lit = np.clip(light.sun @ normals, 0, None)
+    lit = np.maximum(dot(light.sun, normals), 0)
     if distractors.shade:
         x, y, z = pixels.points
         pattern = _tile(
@@ -243,4 +248,4 @@ def _wet(pixels: Pixels, normals: Floats, distractors: Distractors) -> Floats:
     wet = normals.copy()
     wet[0] += slopes[:, 0] * fade
     wet[2] += slopes[:, 1] * fade
-    return np.asarray(wet / np.sqrt(np.sum(wet * wet, 0)))
+    return np.asarray(wet / np.sqrt(dot(wet, wet)))

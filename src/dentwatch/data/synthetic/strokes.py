@@ -107,7 +107,7 @@ def _lines(rng: np.random.Generator, shape: tuple[int, int], density: float) -> 
             rng, (left, height * rng.uniform(0.2, 0.8)), (right, height * rng.uniform(0.2, 0.8)), height * 0.22
         )
         path[:, 1] = np.clip(path[:, 1], 2, height - 3)
-        millimetres = float(np.clip(rng.lognormal(np.log(1.6), 0.6), 0.5, 6))
+        millimetres = float(np.clip(rng.lognormal(np.log(2.2), 0.6), 0.7, 8))
         broken = float(rng.choice([0.0, 0.1, 0.3]))
         _stroke(cover, path, millimetres * density / 1000, int(rng.integers(150, 255)), rng, broken)
         if rng.random() < 0.5:
@@ -127,12 +127,13 @@ def _scuff(rng: np.random.Generator, shape: tuple[int, int], density: float) -> 
     cover, deep = _blank(shape)
     height, width = shape
     slant = float(rng.normal(0, 0.12)) * height
+    bold = float(rng.uniform(0.7, 1.5))
     for _ in range(int(rng.integers(12, 90))):
         middle, half = float(rng.uniform(0.15, 0.85)) * width, float(rng.uniform(0.05, 0.48)) * width
         level = float(np.clip(rng.normal(0.5, 0.22), 0.04, 0.96)) * height
         left, right = max(1.0, middle - half), min(width - 2.0, middle + half)
         path = _curve(rng, (left, level - slant / 2), (right, level + slant / 2), height * 0.05)
-        wide = float(np.clip(rng.lognormal(np.log(1.3), 0.7), 0.3, 7)) * density / 1000
+        wide = float(np.clip(rng.lognormal(np.log(1.5 * bold), 0.7), 0.4, 9)) * density / 1000
         _stroke(cover, path, wide, int(rng.integers(60, 230)), rng, float(rng.choice([0.0, 0.15, 0.4])))
     envelope = _envelope(rng, shape)
     grain = cv2.resize(fractal(rng, 128, 24, 3), (width, max(height, 8)))[:height]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.data.synthetic.mesh import Floats, Pose
+from dentwatch.data.synthetic.mesh import Floats, Pose, dot
 from dentwatch.data.synthetic.shading import WIDTH, Light, padded
 from dentwatch.data.synthetic.vehicle import Vehicle
 
@@ -31,7 +31,7 @@ def background(vehicle: Vehicle, pose: Pose, rays: Floats, light: Light, free: N
     colour = np.zeros((len(index), 3), np.float32)
     far = padded(np.flatnonzero(~ground)) if not ground.all() else None
     if far is not None:
-        away = hit[:, far] / np.sqrt(np.sum(hit[:, far] ** 2, 0))
+        away = hit[:, far] / np.sqrt(dot(hit[:, far], hit[:, far]))
         colour[far] = light.sample(place.panorama, away).T
     near = padded(np.flatnonzero(ground)) if ground.any() else None
     if near is not None:

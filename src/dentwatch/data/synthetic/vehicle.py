@@ -86,7 +86,7 @@ def _damages(
     damages: list[Damage] = []
     for _ in range(int(rng.integers(3, 8))):
         place = _spot(rng, wall, top, materials, details)
-        dent = rng.random() < 0.45
+        dent = rng.random() < 0.42
         if dent:
             damages.append(Dent.sample(rng, place))
         if not dent or rng.random() < 0.35:
