@@ -56,7 +56,7 @@ def print_changes(changes: Iterable[Change], before: str, after: str, limit: int
         kinds[change.kind] += 1
         added.update(box.label for box in change.boxes_added)
         removed.update(box.label for box in change.boxes_removed)
-        fields.update(change.fields)
+        fields.update(list(change.fields))
         if kinds.total() <= limit:
             out.print(_sentence(change), markup=False)
     if kinds.total() > limit:

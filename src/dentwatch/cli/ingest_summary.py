@@ -91,7 +91,7 @@ def _print_findings(report: IngestReport) -> None:
     origins = {
         "kept": "keep the split they were in",
         "stated": "keep the split that the source states",
-        "look-alike": "follow a vehicle that shares look-alike photos",
+        "look-alike": "share look-alike photos and therefore a split",
         "hash": "are split by the hash of their id",
     }
     parts = [
@@ -121,12 +121,12 @@ def _print_end(report: IngestReport) -> None:
     if report.contradictions.count:
         out.print("To take the new annotations of photos that contradict: ingest again with --update.")
     if report.waiting_set_aside:
-        out.print(f"{report.waiting_set_aside:,} entries are set aside: see `dentwatch data set-aside`.")
+        out.print(f"Set aside in all: {report.waiting_set_aside:,}; `dentwatch data set-aside` lists it.")
     if report.version is None:
         out.print("No photo was accepted, so there is no dataset version yet.")
         return
     waiting = report.version.photos - report.version.annotated
     if waiting:
-        out.print(f"{waiting:,} photos have no annotations yet and wait for review.")
+        out.print(f"Photos without annotations, which wait for review: {waiting:,}.")
     state = "New dataset version" if report.changed else "Nothing changed; the dataset version is still"
     out.print(f"{state} [bold]{report.version.id[:12]}[/] ({report.seconds:.1f} s). Next: dentwatch train")

@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from dentwatch.data.ingest_report import IngestReport
-from dentwatch.data.merging import merge, preference
+from dentwatch.data.merging import merge, preferred_first
 from dentwatch.data.near_duplicates import near_pairs
 from dentwatch.data.splitting import LookAlikes, majority, split_of_group, split_of_vehicle
 from dentwatch.data.staging import Staging
@@ -58,36 +59,38 @@ class Consolidation:
 
     def _merge_duplicates(self, update: bool) -> None:
         for group in self._staging.candidates():
-            group.sort(key=preference)
             before = self._staging.row(group[0]["photo_id"])
-            self._report.known += before is not None
-            self._report.new += before is None
-            self._report.duplicates += len(group) - 1
-            row = before
-            for candidate in group:
-                stated, adds = candidate.pop("stated"), candidate.pop("adds", False)
+            row, known = before, before is not None
+            for copy in preferred_first(group):
+                stated, adds = SetAside(**copy.pop("stated")), copy.pop("adds")
                 if row is None:
-                    row = candidate
+                    row = copy
+                    self._report.new += 1
                     continue
-                merged = merge(row, candidate, adds=adds, update=update and before is not None)
+                merged = merge(row, copy, adds=adds, update=update and before is not None)
                 if merged is None:
                     self._set_aside_contradiction(row, stated)
-                elif candidate["split"] not in (None, row["split"]) and row["split"]:
-                    self._report.split_conflicts.add(
-                        f"{candidate['name']} is the same photo as {row['name']} but stated to be in"
-                        f" {candidate['split']}, not {row['split']}."
-                    )
-                row = merged or row
+                    continue
+                self._count_copy(row, copy, known)
+                row, known = merged, False  # a known photo counts once, further copies of it are duplicates
             if row is not None and row != before:
                 self._report.updated += before is not None
                 self._staging.put_rows([(row, before is not None)])
 
-    def _set_aside_contradiction(self, row: dict[str, Any], stated: dict[str, Any]) -> None:
+    def _count_copy(self, row: dict[str, Any], copy: dict[str, Any], known: bool) -> None:
+        self._report.known += known
+        self._report.duplicates += not known
+        if row["split"] and copy["split"] and row["split"] != copy["split"]:
+            self._report.split_conflicts.add(
+                f"{copy['name']} is the same photo as {row['name']} but stated to be in {copy['split']},"
+                f" not {row['split']}."
+            )
+
+    def _set_aside_contradiction(self, row: dict[str, Any], stated: SetAside) -> None:
         detail = f"The same photo is known as {row['name']} ({row['source']}) with other annotations."
-        entry = SetAside(**{**stated, "detail": detail})
-        self._staging.add_set_aside(entry)
-        self._report.count_set_aside(entry)
-        self._report.contradictions.add(f"{entry.name}: {detail}")
+        self._staging.drop_annotation_entries(stated)
+        self._staging.add_set_aside(replace(stated, detail=detail))
+        self._report.contradictions.add(f"{stated.name}: {detail}")
 
     def _note_look_alikes(self) -> LookAlikes:
         """Note near duplicates on new photos, and link the vehicles that share them."""

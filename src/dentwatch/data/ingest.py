@@ -84,6 +84,8 @@ class Ingest:
             staging.add_figures(known, new=False)
         consolidation = Consolidation(staging, self._settings.data, report)
         consolidation.run(base, update=self._update)
+        for entry in staging.set_aside():
+            report.count_set_aside(entry)
         for entry in store.set_aside():
             if not retried(entry) and not staging.was_seen(entry):
                 staging.add_set_aside(entry)
@@ -103,7 +105,6 @@ def _stage(staging: Staging, photo: IncomingPhoto, examined: Examined, report: I
     staging.add_seen(examined.photo_id, photo.source, photo.name)
     for entry in examined.set_aside:
         staging.add_set_aside(entry)
-        report.count_set_aside(entry)
     if examined.candidate is not None:
         report.missing_licence += not examined.candidate["licence"]
         report.missing_consent += not examined.candidate["consent"]

@@ -30,8 +30,7 @@ class IngestReport:
     """What an ingest saw and made.
 
     ``seen`` = ``new`` + ``known`` + ``duplicates`` + photos set aside: ``new`` photos were not in the latest version
-    before, ``known`` ones were, ``duplicates`` are more copies of a photo of this same ingest. (Copies that contradict
-    the photo they copy are set aside besides.) ``updated`` counts rows
+    before, ``known`` ones were, ``duplicates`` are more copies of a photo of this same ingest. ``updated`` counts rows
     that got annotations, a licence or a consent that they did not have.
     """
 

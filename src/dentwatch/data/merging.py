@@ -9,9 +9,17 @@ Plain = dict[str, Any]
 _SAME_WITHIN = 0.5  # pixels: formats round coordinates, YOLO to six decimals of the side
 
 
-def preference(candidate: Plain) -> tuple[bool, bool, str]:
-    """Sort key of the copies of one photo: annotated ones first, then those whose vehicle is known."""
-    return not candidate["annotated"], "vehicle_unknown" in candidate["notes"], canonical_text(candidate)
+def preferred_first(copies: list[Plain]) -> list[Plain]:
+    """The copies of one photo, in an order that does not depend on the order they came in.
+
+    Annotated ones first, of these the ones that most others agree with, then those whose vehicle is known.
+    """
+
+    def preference(copy: Plain) -> tuple[bool, int, bool, str]:
+        agreeing = sum(_covers(copy["annotations"], other["annotations"]) for other in copies if other["annotated"])
+        return not copy["annotated"], -agreeing, "vehicle_unknown" in copy["notes"], canonical_text(copy)
+
+    return sorted(copies, key=preference) if len(copies) > 1 else copies
 
 
 def merge(row: Plain, candidate: Plain, *, adds: bool, update: bool) -> Plain | None:

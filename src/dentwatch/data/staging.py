@@ -66,6 +66,15 @@ class Staging:
             "INSERT OR IGNORE INTO set_aside VALUES (?, ?, ?)", (entry.as_text(), entry.photo_id, entry.kind)
         )
 
+    def drop_annotation_entries(self, photo: SetAside) -> None:
+        """Drop the entries for annotations of a photo that is set aside as a whole: it holds them all."""
+        self.database.execute(
+            "DELETE FROM set_aside WHERE photo_id = ? AND kind = 'annotation'"
+            " AND json_extract(entry, '$.source') = ? AND json_extract(entry, '$.name') = ?"
+            " AND json_extract(entry, '$.annotations') IS NOT NULL",
+            (photo.photo_id, photo.source, photo.name),
+        )
+
     def add_seen(self, photo_id: str | None, source: str, name: str) -> None:
         """Remember that this photo was looked at."""
         self.database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (photo_id or "", source, name))
