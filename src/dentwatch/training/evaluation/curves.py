@@ -51,7 +51,7 @@ def interpolated_ap(right: Flags, truths: float, weights: Floats | None = None) 
     total = np.cumsum(weight)
     precision = np.divide(true, total, out=np.zeros_like(true), where=total > 0)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(true / truths, RECALL_POINTS - 1e-12, side="left")
+    places = np.searchsorted(true / truths, RECALL_POINTS, side="left")
     return float(np.where(places < right.size, envelope[np.minimum(places, right.size - 1)], 0.0).mean())
 
 
