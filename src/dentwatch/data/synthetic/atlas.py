@@ -187,8 +187,9 @@ def _front(canvas: Canvas, rng: np.random.Generator, body: Body, lower: Outline)
     canvas.polygon(LAMP, WALL, lamp)
     for share in (0.3, 0.62):
         centre = inner + (outer - inner) * share, top - height * 0.42 + rise * share
-        canvas.disc(CHROME, WALL, centre, height * 0.32)
-        canvas.disc(BLACK, WALL, centre, height * 0.18)
+        canvas.disc(BLACK, WALL, centre, height * 0.40)
+        canvas.disc(CHROME, WALL, centre, height * 0.36)
+        canvas.disc(LAMP, WALL, centre, height * 0.27)
     width = inner - 0.05 if rng.random() < 0.7 else inner * 0.6
     low, high = top - float(rng.uniform(0.14, 0.22)), top - 0.02
     canvas.polygon(BLACK, WALL, [(-0.1, low), (width * 0.85, low), (width, high), (-0.1, high)])

@@ -110,7 +110,7 @@ def _parked_cars(rng: np.random.Generator, canvas: Bytes, dim: float) -> None:
         x, wide = int(rng.integers(0, COLUMNS)), int(rng.integers(90, 260))
         tall = round(wide * rng.uniform(0.10, 0.16))
         base = ROWS // 2 + int(rng.integers(0, 10))
-        paint = _colour(rng, 20, 225, 4) if rng.random() < 0.7 else _colour(rng, 70, 130, 60)
+        paint = _colour(rng, 20, 225, 4) if rng.random() < 0.85 else _colour(rng, 60, 130, 26)
         paint = tuple(c * dim for c in paint)  # type: ignore[assignment]
         dark = (34 * dim, 38 * dim, 44 * dim)
         y = base - tall

@@ -88,9 +88,9 @@ class Dent:
     @classmethod
     def sample(cls, rng: np.random.Generator, place: Place) -> "Dent":
         """A round, elongated, creased or many-lobed dent from a door ding to a crash."""
-        size = float(np.clip(np.exp(rng.normal(np.log(0.13), 0.6)), 0.03, 0.36))
+        size = float(np.clip(np.exp(rng.normal(np.log(0.17), 0.5)), 0.04, 0.42))
         kind = str(rng.choice(["round", "long", "crease", "crumple"], p=[0.3, 0.22, 0.28, 0.2]))
-        steep = float(np.clip(rng.lognormal(np.log(0.2), 0.4), 0.08, 0.5))
+        steep = float(np.clip(rng.lognormal(np.log(0.27), 0.4), 0.1, 0.6))
         lobes = []
         if kind == "round":
             lobes.append(Lobe(0, 0, size, size * float(rng.uniform(0.7, 1.0)), 0, size * steep, 0))

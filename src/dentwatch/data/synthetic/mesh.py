@@ -71,12 +71,16 @@ def grid(points: NDArray[np.floating], normals: NDArray[np.floating], texture: N
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the camera stands (metres), the point it looks at, its vertical field of view and roll (radians)."""
+    """Where the camera stands (metres), the point it looks at, its vertical field of view and roll (radians).
+
+    ``aspect`` is width / height of the photo before it was squeezed into a square, as many data sets do.
+    """
 
     eye: tuple[float, float, float]
     target: tuple[float, float, float]
     field_of_view: float
     roll: float = 0.0
+    aspect: float = 1.0
 
     def axes(self) -> Floats:
         """The camera's right, up and forward axes as rows ``(3, 3)``."""
@@ -94,7 +98,7 @@ class Pose:
         line = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1) * np.float32(half)
         right, up, forward = self.axes()
         row = forward - line[:, None, None] * up
-        return np.asarray(row + line[None, :, None] * right, np.float32)
+        return np.asarray(row + line[None, :, None] * (right * np.float32(self.aspect)), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ def rasterize(mesh: Mesh, pose: Pose, size: int) -> GBuffer:
     axes = pose.axes()
     local = (mesh.vertices - np.array(pose.eye, np.float32)) @ axes.T  # right, up, forward
     limit = local[:, 2] * np.float32(np.tan(pose.field_of_view / 2))
+    local[:, 0] /= pose.aspect
     x, y, ahead = local.T
     sides = (x > limit, x < -limit, y > limit, y < -limit, ahead < NEAR)
     outside = sum((side.astype(np.uint8) << bit for bit, side in enumerate(sides)), np.zeros(len(local), np.uint8))

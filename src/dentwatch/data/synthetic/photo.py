@@ -53,7 +53,7 @@ def compose(
     _check(seed, index, size, photos_per_vehicle, undamaged_share)
     vehicle = vehicles.build(seed, index // photos_per_vehicle, undamaged_share)
     rng = _stream(seed, 3, index)
-    if rng.random() < 0.70:
+    if rng.random() < 0.76:
         places = [damage.place for damage in vehicle.damages] or list(vehicle.spots)
         if rng.random() < 0.12:
             places = list(vehicle.spots)

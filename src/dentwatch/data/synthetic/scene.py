@@ -16,6 +16,12 @@ from dentwatch.records.annotations import Annotation, Box
 
 VISIBLE = 10
 """A pixel is visibly changed where a correctly exposed photo differs by at least this much in one channel, of 255."""
+SHARE = 0.22
+"""… and by at least this share of the damage's strong changes: nobody boxes the faint foot of a deep dent."""
+NOTICED = 22
+"""A damage is left out where its strong changes (their 95th percentile) are weaker than this, of 255."""
+SMALLEST = 0.024
+"""A damage is left out where its box would be smaller than the square of this share of the picture's side."""
 KEY = 0.20
 """Mean radiance of a correctly exposed scene."""
 
@@ -75,10 +81,10 @@ class Scene:
         if ahead < -damage.radius:
             return slice(0, 0), slice(0, 0)
         ends = []
-        for middle in (-float(up), float(right)):
-            low, high = middle - damage.radius, middle + damage.radius
-            far = float(ahead) + damage.radius
-            edges = [bound / depth * scale + self.size / 2 for bound in (low, high) for depth in (closest, far)]
+        far = float(ahead) + damage.radius
+        for middle, squeeze in ((-float(up), 1.0), (float(right), self.pose.aspect)):
+            bounds = middle - damage.radius, middle + damage.radius
+            edges = [bound / depth * scale / squeeze + self.size / 2 for bound in bounds for depth in (closest, far)]
             ends.append(slice(int(np.clip(min(edges), 0, self.size)), int(np.clip(max(edges) + 2, 0, self.size))))
         return ends[0], ends[1]
 
@@ -129,16 +135,17 @@ class Scene:
         first, second = (table[_positions(light)].astype(np.int16) for light in (before, after))
         changed = np.abs(first - second).max(0)
         mask = np.zeros(self.size * self.size, np.uint8)
-        mask[index] = changed >= VISIBLE
+        strong = np.percentile(changed[changed >= VISIBLE], 95) if (changed >= VISIBLE).any() else 0
+        mask[index] = changed >= max(VISIBLE, SHARE * strong)
         mask = mask.reshape(self.size, self.size)
         # A lone pixel is noise of the reflection, not damage: three of nine must have changed.
         mask &= cv2.boxFilter(mask, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 3
         columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-        if mask.sum() < 14 or np.percentile(changed[changed >= VISIBLE], 80) < 18:
+        if mask.sum() < 14 or strong < NOTICED:
             return None
         left, top = int(columns[0]), int(rows[0])
         width, height = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
-        if max(width, height) < self.size * 0.012:
+        if width * height < (SMALLEST * self.size) ** 2:
             return None
         return Box(float(left), float(top), float(width), float(height))
 

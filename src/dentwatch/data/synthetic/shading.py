@@ -176,7 +176,9 @@ def _other_materials(
                 alpha = scratch[chosen, 3] * np.float32(0.5)
                 colour += (np.float32(0.35) * light - colour) * alpha
         elif number == 2:  # a clear lamp: reflector behind plastic
-            colour = np.float32(0.22) * light + np.float32(0.35) * rough + (np.float32(0.05) + f) * mirror
+            x, y, z = pixels.points[:, chosen]
+            facets = np.float32(0.6) + np.float32(0.4) * np.sin(y * np.float32(160)) * np.sin((z + x * np.float32(0.3)) * np.float32(75))
+            colour = (np.float32(0.10) * light + np.float32(0.28) * rough) * facets + (np.float32(0.06) + f) * mirror
         elif number == 3:
             colour = (
                 np.array([[0.30], [0.012], [0.014]], np.float32) * (light + rough * np.float32(0.5))

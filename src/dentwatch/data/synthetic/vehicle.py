@@ -86,7 +86,7 @@ def _damages(
     damages: list[Damage] = []
     for _ in range(int(rng.integers(3, 8))):
         place = _spot(rng, wall, top, materials, details)
-        dent = rng.random() < 0.42
+        dent = rng.random() < 0.5
         if dent:
             damages.append(Dent.sample(rng, place))
         if not dent or rng.random() < 0.35:
@@ -97,5 +97,5 @@ def _damages(
             spot = int(np.argmin(np.sum((wall.vertices * [1, np.sign(near[1]) or 1, 1] - near) ** 2, 1)))
             flip = np.array([1, np.sign(near[1]) or 1, 1], np.float32)
             turned = Place.on(wall.vertices[spot] * flip, wall.normals[spot] * flip, float(rng.normal(0, 0.5)))
-            damages.append(sample_scratch(rng, turned, paint, 0.15))
+            damages.append(sample_scratch(rng, turned, paint, 0.2))
     return tuple(damages)

@@ -10,7 +10,7 @@ from dentwatch.data.synthetic.mesh import Pose
 def close_up(rng: np.random.Generator, place: Place) -> Pose:
     """A view of a panel around ``place``, 0.5 to 2.5 m wide, from a standing or crouching person's height."""
     field = float(np.deg2rad(rng.uniform(42, 64)))
-    frame = float(np.clip(rng.lognormal(np.log(0.95), 0.45), 0.4, 2.4))
+    frame = float(np.clip(rng.lognormal(np.log(0.9), 0.45), 0.4, 2.4))
     distance = frame / (2 * np.tan(field / 2))
     normal = place.normal.astype(float)
     heading = np.arctan2(normal[1], normal[0]) + float(np.clip(rng.normal(0, 0.5), -1.0, 1.0))
@@ -23,7 +23,7 @@ def close_up(rng: np.random.Generator, place: Place) -> Pose:
     side = np.array([-np.sin(heading), np.cos(heading), 0])
     drift = rng.normal(0, 0.16, 2) * frame
     target = place.point + side * drift[0] + np.array([0, 0, drift[1]])
-    return Pose(_triple(eye), _triple(target), field, float(rng.normal(0, 0.05)))
+    return Pose(_triple(eye), _triple(target), field, float(rng.normal(0, 0.05)), _aspect(rng))
 
 
 def whole_car(rng: np.random.Generator, body: Body) -> Pose:
@@ -38,7 +38,12 @@ def whole_car(rng: np.random.Generator, body: Body) -> Pose:
     edge = np.array([np.cos(heading) * body.length / 2, np.sin(heading) * body.width / 2, 0])
     eye = edge * 0.75 + np.array([np.cos(heading), np.sin(heading), 0]) * distance
     eye[2] = float(np.clip(rng.normal(1.45, 0.2), 0.9, 2.0))
-    return Pose(_triple(eye), _triple(middle), field, float(rng.normal(0, 0.035)))
+    return Pose(_triple(eye), _triple(middle), field, float(rng.normal(0, 0.035)), _aspect(rng))
+
+
+def _aspect(rng: np.random.Generator) -> float:
+    """Phones take 4:3 upright or lying; half the photos keep their proportions."""
+    return float(rng.choice([1.0, 4 / 3, 3 / 4], p=[0.5, 0.38, 0.12]))
 
 
 def _triple(vector: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> tuple[float, float, float]:
