@@ -25,8 +25,8 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
     """Load ``weights`` into ``detector`` and say where they are from; None for a network that starts fresh.
 
     ``weights``: ``none``; ``pretrained`` (the library's, downloaded); the path of a ``.safetensors`` file or, for
-    YOLOX, an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are training
-    photos, needed where batch norm was folded away. Raises :class:`TrainingError`.
+    YOLOX, an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are those
+    to train on, needed where batch norm was folded away. Raises :class:`TrainingError`.
     """
     if weights == "none":
         return None

@@ -1,0 +1,101 @@
+"""From a trained network to the ONNX file that is served, and the proof that the two are one."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dentwatch.errors import ExportError
+from dentwatch.training.detection_module import as_input
+from dentwatch.training.detectors.contract import Detector
+
+OPSET = 18
+PARITY_BATCHES = (1, 2, 4, 8)
+BOX_TOLERANCE = 0.05
+"""Largest difference of a box side, pixels of the input, between the network and the file: invisible in an answer."""
+SCORE_TOLERANCE = 1e-4
+"""Largest difference of a score."""
+_COMPARED = 20  # best candidates per photo and label whose boxes are compared
+_COMPARED_SCORE = 0.05  # weaker ones are not answered, and of equally weak ones the two may keep others
+
+
+class _Served(nn.Module):
+    """The network as serving calls it: letterboxed photos uint8 ``(N, S, S, 3)`` in."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, scores = self.detector(as_input(images))
+        return boxes, scores
+
+
+def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
+    """Write ``detector`` to ``path`` and measure that the file answers as the network does.
+
+    ``photos`` uint8 ``(N, S, S, 3)`` letterboxed, at least one; batches of 1, 2, 4 and 8 are made of them. Returns the
+    largest differences, ``boxes`` in pixels and ``scores``. Raises :class:`ExportError` when one is above its
+    tolerance.
+    """
+    served = _Served(detector).eval()
+    # Traced with two photos, so that a step that only fits one would show.
+    example = torch.from_numpy(np.resize(photos, (2, *photos.shape[1:])))
+    axes = {"images": {0: "photos"}, "boxes": {0: "photos"}, "scores": {0: "photos"}}
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracer warns of every constant; that none of them depends on the photos is what the parity check shows.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            served,
+            (example,),
+            path,
+            input_names=["images"],
+            output_names=["boxes", "scores"],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    return _parity(served, path, photos)
+
+
+def _parity(served: _Served, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = {"boxes": 0.0, "scores": 0.0}
+    for count in PARITY_BATCHES:
+        batch = np.resize(photos, (count, *photos.shape[1:]))
+        with torch.no_grad():
+            network: Sequence[Any] = [output.numpy() for output in served(torch.from_numpy(batch))]
+        for name, value in difference(network, session.run(None, {"images": batch})).items():
+            worst[name] = max(worst[name], value)
+    if worst["boxes"] > BOX_TOLERANCE or worst["scores"] > SCORE_TOLERANCE:
+        raise ExportError(
+            f"The exported model differs from the network: boxes by {worst['boxes']:.3g} pixels, scores by "
+            f"{worst['scores']:.3g}; {BOX_TOLERANCE} and {SCORE_TOLERANCE} are allowed.",
+            "The model is not registered. Report this with the detector's name and size.",
+        )
+    return worst
+
+
+def difference(network: Sequence[Any], exported: Sequence[Any]) -> dict[str, float]:
+    """Largest differences between two pairs of boxes ``(N, A, 4)`` and scores ``(N, A, C)``.
+
+    Scores are compared by rank. Each of the network's best boxes is compared with the nearest box of the file, because
+    candidates that are equally good may be listed in another order.
+    """
+    worst = {"boxes": 0.0, "scores": 0.0}
+    for boxes, scores, other_boxes, other_scores in zip(*network, *exported, strict=True):
+        ranked, other_ranked = np.sort(scores, axis=0), np.sort(other_scores, axis=0)
+        worst["scores"] = max(worst["scores"], float(np.abs(ranked - other_ranked).max(initial=0)))
+        best = np.unique(np.argsort(-scores, axis=0, kind="stable")[:_COMPARED])
+        best = best[scores[best].max(axis=1) >= _COMPARED_SCORE]
+        gaps = np.abs(boxes[best][:, None] - other_boxes[None]).max(axis=2).min(axis=1)
+        worst["boxes"] = max(worst["boxes"], float(gaps.max(initial=0)))
+    return worst
