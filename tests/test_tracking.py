@@ -60,7 +60,7 @@ def test_files_go_where_the_settings_say(home: Path, tmp_path: Path, monkeypatch
         ("postgresql://db/mlflow", None, (home / "artifacts").as_uri()),
         ("postgresql://db/mlflow", "s3://models/dentwatch", "s3://models/dentwatch"),
     ):
-        tracked = settings.TrackingSettings(uri=uri, artifacts=artifacts)  # type: ignore[call-arg]
+        tracked = settings.TrackingSettings(uri=uri, artifacts=artifacts)
         assert settings.Settings(home=home, tracking=tracked).tracking_artifacts == expected
 
 
@@ -111,3 +111,19 @@ def test_installed_code_does_not_borrow_the_commit_around_it(code: Path) -> None
     _git(code.parent, "add", "own.py")
     _git(code.parent, "commit", "-qm", "somebody else's")
     assert git_commit() == ""
+
+
+def test_mlflow_neither_chats_nor_reports(home: Path) -> None:
+    open_client(settings.load())
+    code = """
+from dentwatch.records.registry import Registry
+from dentwatch.settings import load
+assert Registry(load()).versions() == []
+import logging, mlflow.telemetry
+assert logging.getLogger("mlflow").level == logging.WARNING
+assert mlflow.telemetry.get_telemetry_client() is None
+"""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DO_NOT_TRACK", "CI"))
+    }
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -107,13 +107,13 @@ class Settings(BaseSettings):
     @property
     def tracking_artifacts(self) -> str | None:
         """The URI that files of runs and models go to; None leaves it to the tracking server."""
-        if self.tracking.artifacts is None and "://" in self.tracking_uri and not _names_a_database(self.tracking_uri):
-            return None
-        return self.tracking.artifacts or (self.home.absolute() / "artifacts").as_uri()
+        default = (self.home.absolute() / "artifacts").as_uri() if self.tracks_in_database else None
+        return self.tracking.artifacts or default
 
-
-def _names_a_database(uri: str) -> bool:
-    return uri.startswith(("sqlite:", "postgresql", "mysql", "mssql"))
+    @property
+    def tracks_in_database(self) -> bool:
+        """Whether this process writes the tracking database itself, instead of asking a tracking server."""
+        return self.tracking_uri.startswith(("sqlite:", "postgresql", "mysql", "mssql"))
 
 
 @lru_cache

@@ -168,12 +168,13 @@ class Registry:
             self._name,
             source=logged.artifact_location,
             run_id=run_id,
+            # A server wants to know whose files these are; a database would look it up in MLflow's global store.
+            model_id=None if self._settings.tracks_in_database else logged.model_id,
             description=f"{bundle.spec.detector} {bundle.spec.size}, trained on {bundle.spec.dataset_version}",
             tags={
                 DIGEST_TAG: digest,
                 SPEC_TAG: bundle.spec.model_dump_json(),
                 LOGGED_MODEL_TAG: logged.model_id,
-                "mlflow.sourceCommit": bundle.spec.commit,
             },
         )
         client.finalize_logged_model(logged.model_id, "READY")
@@ -181,10 +182,11 @@ class Registry:
 
     def _checked_run(self, run_id: str | None, recorded: str) -> str | None:
         """The run to link to; one that only the bundle names may lie in another store and is then left out."""
+        client = self._client()
         from mlflow import MlflowException
 
         try:
-            return str(self._client().get_run(run_id or recorded).info.run_id) if run_id or recorded else None
+            return str(client.get_run(run_id or recorded).info.run_id) if run_id or recorded else None
         except MlflowException as error:
             if run_id is None:
                 return None
@@ -202,6 +204,7 @@ class Registry:
         return done
 
     def _client(self) -> "MlflowClient":
+        """MLflow, opened once; called before anything is imported from it, so that it is quiet."""
         if self._opened is None:
             self._opened = open_client(self._settings)
         return self._opened
@@ -209,10 +212,11 @@ class Registry:
     def _model(self) -> "RegisteredModel | None":
         if not has_store(self._settings):
             return None
+        client = self._client()
         from mlflow import MlflowException
 
         try:
-            return self._client().get_registered_model(self._name)
+            return client.get_registered_model(self._name)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
@@ -225,12 +229,13 @@ class Registry:
         return model
 
     def _make_model(self) -> None:
-        from mlflow import MlflowException
-
         if self._model() is not None:
             return
+        client = self._client()
+        from mlflow import MlflowException
+
         try:
-            self._client().create_registered_model(self._name, description="Finds damage in photos of used cars.")
+            client.create_registered_model(self._name, description="Finds damage in photos of used cars.")
         except MlflowException:  # another process was quicker
             self._existing_model()
 
