@@ -1,12 +1,14 @@
 """Values as annotation files state them, turned into Dentwatch's: splits, numbers, boxes, vehicle ids."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dentwatch.records.annotations import Box, Split
 
 VEHICLE_FIELDS = ("vehicle", "vehicle_id", "vehicle_group")
+_YEAR = re.compile(r"20\d\d$")
 _SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -21,8 +23,8 @@ _SPLITS: dict[str, Split] = {
 
 
 def split_of(word: object) -> Split | None:
-    """The split that a word means (``valid`` is val), or None."""
-    return _SPLITS.get(word.strip().lower()) if isinstance(word, str) else None
+    """The split that a word means (``valid`` is val, ``train2017`` is train), or None."""
+    return _SPLITS.get(_YEAR.sub("", word.strip().lower())) if isinstance(word, str) else None
 
 
 def split_of_path(path: str) -> Split | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from dentwatch.data.formats.fields import box_of_xywh, size_of, split_of, text_of, vehicle_of
 from dentwatch.data.incoming import IncomingAnnotation, IncomingPhoto, MissingPhoto
@@ -65,11 +65,11 @@ class DatabaseSource:
     def _engine(self) -> Engine:
         try:
             return create_engine(make_url(self.url))
-        except ArgumentError as error:
-            raise SourceError("The location given with a query is not a database URL.", _HINT) from error
-        except (SQLAlchemyError, ImportError) as error:
+        except (NoSuchModuleError, ImportError) as error:
             driver = self.url.split(":", 1)[0]
             raise SourceError(f"The database driver {driver} cannot be used: {error}.", "Install it.") from error
+        except (ArgumentError, ValueError) as error:  # bad ports are ValueErrors
+            raise SourceError("The location given with a query is not a database URL.", _HINT) from error
 
     def _check_columns(self, name: str, columns: list[str]) -> None:
         if not set(columns) & set(_PHOTO_COLUMNS):

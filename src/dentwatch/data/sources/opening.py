@@ -11,6 +11,8 @@ from dentwatch.data.sources.source import Source
 from dentwatch.data.sources.trees import open_tree
 from dentwatch.errors import SourceError
 
+_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql")
+
 
 def open_source(
     location: str,
@@ -39,4 +41,9 @@ def open_source(
         from dentwatch.data.sources.database import DatabaseSource
 
         return DatabaseSource(location, sql_query, vehicle_field, overrides)
+    if location.split(":", 1)[0].split("+", 1)[0] in _DATABASES and "://" in location:
+        raise SourceError(
+            "A database needs a query that returns the photos.",
+            'Add one, such as "SELECT name, path, annotations FROM photos".',
+        )
     return open_files(Scan(open_tree(location)), format, ReadOptions(vehicle_field), overrides)

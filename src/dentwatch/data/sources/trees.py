@@ -8,7 +8,7 @@ from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 from dentwatch.data.formats.tree import FileTree
-from dentwatch.data.sources.readers import LocalReader, UrlReader, ZipReader, open_zip
+from dentwatch.data.sources.readers import BLOCK_SIZE, LocalReader, UrlReader, ZipReader, open_zip
 from dentwatch.errors import SourceError
 
 
@@ -113,7 +113,7 @@ class RemoteTree:
     def open(self, path: str) -> IO[bytes]:
         """A file opened for reading; raises :class:`SourceError`."""
         try:
-            file: IO[bytes] = self._filesystem.open(f"{self._root}/{path}", "rb")
+            file: IO[bytes] = self._filesystem.open(f"{self._root}/{path}", "rb", block_size=BLOCK_SIZE)
         except Exception as error:  # each file system has errors of its own
             raise SourceError(f"{path} in {self.location} cannot be read: {error}.", _ACCESS) from error
         return file
