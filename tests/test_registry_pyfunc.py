@@ -88,7 +88,8 @@ def model(home: Path, tmp_path: Path) -> PhotoModel:
 def test_photos_come_as_bytes_base64_or_paths(model: PhotoModel, tmp_path: Path) -> None:
     photo = _red_photo()
     (tmp_path / "red.png").write_bytes(photo)
-    forms: list[Any] = [photo, bytearray(photo), base64.b64encode(photo).decode(), tmp_path / "red.png"]
+    text = base64.b64encode(photo)
+    forms: list[Any] = [photo, bytearray(photo), text.decode(), text, tmp_path / "red.png"]
     assert model.predict(forms) == [{"detections": [SCRATCH]}] * len(forms)
     assert model.predict(photo) == [{"detections": [SCRATCH]}]
 

@@ -4,7 +4,7 @@ MLflow imports this module and hands it the bundle's folder, so a version is rea
 unpickled. ``predict`` takes photos as a list, or as the one column of a data frame; each is
 
 - ``bytes``: the photo itself;
-- ``str``: the photo in Base64, as JSON carries it to ``mlflow models serve``;
+- ``str``, or bytes of it: the photo in Base64, as JSON carries it to ``mlflow models serve``;
 - ``pathlib.Path``: a file. Text is never taken for a path: a scoring server would read its own files for anybody.
 
 It answers one dictionary per photo: ``{"detections": [{"label", "score", "x", "y", "width", "height"}, …]}`` in pixels
@@ -65,19 +65,24 @@ def _photo(index: int, item: Any) -> Photo:
 
 def _bytes(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray | memoryview):
-        return bytes(item)
+        # MLflow hands over the text of {"inputs": ["…"]} as bytes; no photo consists of Base64 characters alone.
+        return _from_base64(bytes(item)) or bytes(item)
     if isinstance(item, Path):
         try:
             return item.read_bytes()
         except OSError as error:
             raise PhotoError("not_found", f"{item} cannot be read: {error.strerror}.") from error
-    if isinstance(item, str):
-        try:
-            return base64.b64decode(item, validate=True)
-        except ValueError as error:
-            raise PhotoError(
-                "not_an_image", "The text is no photo in Base64.", "Give bytes, Base64, or a pathlib.Path."
-            ) from error
-    raise PhotoError(
-        "not_an_image", f"A {type(item).__name__} is no photo.", "Give bytes, Base64 text, or a pathlib.Path."
-    )
+    wanted = "Give bytes, Base64, or a pathlib.Path."
+    if not isinstance(item, str):
+        raise PhotoError("not_an_image", f"A {type(item).__name__} is no photo.", wanted)
+    data = _from_base64(item)
+    if data is None:
+        raise PhotoError("not_an_image", "The text is no photo in Base64.", wanted)
+    return data
+
+
+def _from_base64(text: str | bytes) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
