@@ -200,6 +200,21 @@ def test_a_damaged_sidecar_names_its_line(tmp_path: Path) -> None:
     assert "line 2" in refused(tmp_path, {"dentwatch.jsonl": lines, "a.jpg": photo()}).message
 
 
+@pytest.mark.parametrize("name", ["a.json", "via_export.json", "a.xml", "a.txt"])
+def test_annotations_in_an_unknown_format_do_not_pass_for_none(tmp_path: Path, name: str) -> None:
+    files = {name: {".json": {"shapes": []}, ".xml": "<labels/>", ".txt": "a dented car"}[Path(name).suffix]}
+    error = refused(tmp_path, {**files, "a.jpg": photo()})
+    assert name in error.message
+    assert read_tree(tmp_path, {}, format="photos")["a.jpg"].annotations is None
+
+
+def test_yolo_labels_that_are_not_text_cost_only_their_photo(tmp_path: Path) -> None:
+    files = {"data.yaml": "nc: 1\nnames: [a]", "a.jpg": photo(), "a.txt": b"\xff\xfe", "b.jpg": photo(), "b.txt": ""}
+    found = read_tree(tmp_path, files)
+    assert (found["a.jpg"].annotations, reasons(found["a.jpg"])) == (None, ["annotations_malformed"])
+    assert found["b.jpg"].annotations == ()
+
+
 def test_nothing_there_says_so(tmp_path: Path) -> None:
     assert "neither photos nor annotations" in refused(tmp_path / "1", {"notes.txt": "hello"}).message
     assert "voc" in refused(tmp_path / "2", {"a.jpg": photo()}, format="voc").message

@@ -116,9 +116,11 @@ def _check_same_names(scan: Scan, configs: list[YoloConfig], config: YoloConfig)
 
 
 def _annotated(scan: Scan, photo: IncomingPhoto, config: YoloConfig, label_file: str) -> IncomingPhoto:
-    rows = [
-        (number, row.split()) for number, row in enumerate(scan.text(label_file).splitlines(), start=1) if row.strip()
-    ]
+    try:
+        text = scan.text(label_file)
+    except SourceError as error:
+        return replace(photo, problems=(("annotations_malformed", error.message),))
+    rows = [(number, row.split()) for number, row in enumerate(text.splitlines(), start=1) if row.strip()]
     if not rows:
         return replace(photo, annotations=())
     size = scan.remembered.size(photo.name)

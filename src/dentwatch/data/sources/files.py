@@ -65,9 +65,22 @@ def open_files(scan: Scan, chosen: str | None, options: ReadOptions, overrides: 
         )
     if chosen not in (None, PHOTOS) and not found:
         raise SourceError(f"{scan.tree.location} holds no annotations in the format {chosen}.")
+    if chosen is None and not found:
+        _refuse_unknown(scan)
     if not found and not scan.photos:
         raise SourceError(
             f"{scan.tree.location} holds neither photos nor annotations.", "Name the folder or zip that holds them."
         )
     reading = found[0] if found else None
     return FileSource(reading[0].name if reading else PHOTOS, scan, reading, options, overrides)
+
+
+def _refuse_unknown(scan: Scan) -> None:
+    """Annotations that cannot be read must not pass for none at all."""
+    beside = (path for path in scan.ending(".txt") if path.removesuffix(".txt") in scan.photo_by_stem)
+    stray = next(iter(scan.ending(".json", ".xml")), None) or next(beside, None)
+    if stray and scan.photos:
+        raise SourceError(
+            f"{scan.tree.location} holds photos and {stray}, which is no annotation in a format that is known.",
+            f"Formats are {', '.join(FORMATS)}; to take the photos without annotations, add --format {PHOTOS}.",
+        )

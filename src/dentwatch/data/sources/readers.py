@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from typing import IO
+from zipfile import ZipFile
 
 from dentwatch.errors import PhotoError
 
@@ -63,7 +63,7 @@ class ZipReader:
     def __call__(self) -> bytes:
         """The member's bytes; raises :class:`PhotoError` (``missing``, ``unreadable``, ``too_large``)."""
         try:
-            with open_zip(self.archive, os.getpid()).open(self.member) as file:
+            with zip_at(self.archive).open(self.member) as file:
                 return _bounded(file, f"{self.member} in {self.archive}")
         except KeyError as error:
             raise PhotoError("missing", f"{self.member} is not in {self.archive}.") from error
@@ -84,24 +84,25 @@ class BytesReader:
         return self.data
 
 
-@lru_cache(maxsize=8)
-def open_zip(location: str, process: int) -> ZipFile:  # noqa: ARG001
-    """A zip, opened once per process (``process`` is its id: forks must not share a file position).
+def zip_at(location: str) -> ZipFile:
+    """A zip at a path or fsspec URL, opened once per process (forks must not share a file position).
 
     Raises :class:`zipfile.BadZipFile` and whatever the file system raises.
     """
+    if "://" in location:
+        return _open_zip(location, (os.getpid(),))
+    state = Path(location).stat()
+    return _open_zip(location, (os.getpid(), state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=8)
+def _open_zip(location: str, state: tuple[int, ...]) -> ZipFile:  # noqa: ARG001 (a changed file is another zip)
+    if "://" not in location:
+        return ZipFile(location)
     import fsspec
 
-    if "://" in location:
-        system, path = fsspec.core.url_to_fs(location)
-        file: Any = system.open(path, "rb", block_size=BLOCK_SIZE)
-    else:
-        file = Path(location).open("rb")  # noqa: SIM115 (the zip keeps it)
-    try:
-        return ZipFile(file)
-    except BadZipFile:
-        file.close()
-        raise
+    system, path = fsspec.core.url_to_fs(location)
+    return ZipFile(system.open(path, "rb", block_size=BLOCK_SIZE))
 
 
 def _bounded(file: IO[bytes], name: str) -> bytes:

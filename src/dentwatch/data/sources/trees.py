@@ -8,7 +8,7 @@ from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 from dentwatch.data.formats.tree import FileTree
-from dentwatch.data.sources.readers import BLOCK_SIZE, LocalReader, UrlReader, ZipReader, open_zip
+from dentwatch.data.sources.readers import BLOCK_SIZE, LocalReader, UrlReader, ZipReader, zip_at
 from dentwatch.errors import SourceError
 
 
@@ -52,7 +52,7 @@ class ZipTree:
         self.location = location
         self._archive = location if "://" in location else str(Path(location).absolute())
         try:
-            self._zip: ZipFile = open_zip(self._archive, os.getpid())
+            self._zip: ZipFile = zip_at(self._archive)
         except (BadZipFile, OSError) as error:
             raise SourceError(f"{location} is not a zip that can be read: {error}.", "Download it again.") from error
 
@@ -165,7 +165,7 @@ def _open_remote(url: str) -> FileTree:
 def _visible(paths: Iterable[str]) -> list[str]:
     """Without hidden files and what archivers of a Mac add, sorted."""
     hidden = (".", "__MACOSX")
-    return sorted(path for path in paths if not any(part.startswith(hidden) for part in path.split("/")))
+    return sorted({path for path in paths if not any(part.startswith(hidden) for part in path.split("/"))})
 
 
 def _unreadable(error: OSError) -> None:
