@@ -108,31 +108,39 @@ def fit(
         log_every_n_steps=10,
         default_root_dir=folder,
     )
-    resumed = folder / LAST
     with warnings.catch_warnings():
         # Two cores: one process prepares photos, the others compute; Lightning would like more of them.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(module, datamodule=PhotoBatches(train, val, settings, schedule), ckpt_path=_existing(resumed))
-    _load_best(module, folder, last_weights=not (folder / BEST).exists())
-    best_score = float(best.best_model_score) if best.best_model_score is not None else float("nan")
-    return Fitted(network.eval(), _epoch_of(folder), best_score, trainer.current_epoch, schedule.seconds / 60)
+        # Lightning walks batches with a helper of torch that torch has renamed.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+        trainer.fit(module, datamodule=PhotoBatches(train, val, settings, schedule), ckpt_path=_existing(folder / LAST))
+    return fitted(network, folder)
+
+
+def fitted(network: Detector, folder: Path) -> Fitted:
+    """What the fit in ``folder`` left, loaded into ``network``.
+
+    Read from the checkpoints, because the fit may have run in other processes. Without a validation the weights are
+    those of the last epoch.
+    """
+    last = _read(folder / LAST)
+    best = _read(folder / BEST) if (folder / BEST).exists() else last
+    prefix = "network."
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
+    )
+    scores = [state.get("best_model_score") for state in best["callbacks"].values() if state.get("monitor") == MONITOR]
+    score = next((float(value) for value in scores if value is not None), float("nan"))
+    return Fitted(network.eval(), best["epoch"], score, last["epoch"] + 1, last["schedule"]["seconds"] / 60)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return checkpoint
 
 
 def _existing(path: Path) -> Path | None:
     return path if path.exists() else None
-
-
-def _load_best(module: DetectionModule, folder: Path, *, last_weights: bool) -> None:
-    """The weights of the best validation; with no validation yet, those that the fit ended with."""
-    if not last_weights:
-        state = torch.load(folder / BEST, map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
-
-
-def _epoch_of(folder: Path) -> int:
-    if not (folder / BEST).exists():
-        return -1
-    return int(torch.load(folder / BEST, map_location="cpu", weights_only=True)["epoch"])
 
 
 def _precision(wanted: str) -> str:
@@ -152,5 +160,8 @@ def _cpu_computes_bf16() -> bool:
 def _strategy(devices: int) -> Any:
     if devices == 1:
         return "auto"
-    # Not every prediction layer gets a gradient on photos without damage.
-    return DDPStrategy(find_unused_parameters=True, process_group_backend=None if torch.cuda.is_available() else "gloo")
+    return DDPStrategy(
+        find_unused_parameters=True,  # not every prediction layer gets a gradient on photos without damage
+        process_group_backend="nccl" if torch.cuda.is_available() else "gloo",
+        start_method="spawn",  # the default would run the whole command again in every process
+    )

@@ -1,0 +1,119 @@
+"""From a fitted network to a model version: exported, proven, given thresholds, evaluated, described, registered."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from dentwatch.records.datasets import DatasetVersion
+from dentwatch.records.model_bundle import (
+    CARD_NAME,
+    ONNX_NAME,
+    WEIGHTS_NAME,
+    ModelBundle,
+    ModelSpec,
+    Preprocessing,
+    Rights,
+)
+from dentwatch.records.model_card import Figure, write_card
+from dentwatch.records.photos import PhotoStore
+from dentwatch.settings import Settings
+from dentwatch.training.evaluation.evaluator import evaluate_bundle, operating_thresholds
+from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
+from dentwatch.training.evaluation.result import EvaluationResult
+from dentwatch.training.export import export_onnx
+from dentwatch.training.fitting import Fitted
+from dentwatch.training.photo_batches import PlainPhotos
+from dentwatch.training.run_folder import RunRecord
+from dentwatch.training.starting_weights import calibration_photos
+
+Report = Callable[[str, int, int], None]
+
+_CARD_FIGURES = (
+    "ap50",
+    "ap50_scratch",
+    "ap50_dent",
+    "ap30",
+    "precision",
+    "recall",
+    "accuracy",
+    "false_positive_rate",
+    "false_negative_rate",
+    "photo_accuracy",
+)
+
+
+def package(
+    fitted: Fitted,
+    record: RunRecord,
+    dataset: DatasetVersion,
+    val: PlainPhotos,
+    folder: Path,
+    settings: Settings,
+    *,
+    command: str,
+    curve: TrainingCurve | None = None,
+    progress: Report | None = None,
+) -> tuple[ModelBundle, EvaluationResult]:
+    """Write the model of ``record`` to ``folder / "model"`` and its report on val to ``folder / "report"``.
+
+    ``val`` are the photos on which file and network are compared. Raises
+    :class:`~dentwatch.errors.ExportError` when the two differ.
+    """
+    network, model = fitted.network.cpu(), folder / "model"
+    model.mkdir(parents=True, exist_ok=True)
+    parity = export_onnx(network, model / ONNX_NAME, calibration_photos(val).numpy())
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, model / WEIGHTS_NAME)
+    photos = PhotoStore(settings.photo_store_url)
+    serving = {"threads": settings.serving.threads, "max_pixels": settings.data.max_pixels, "progress": progress}
+    bundle = ModelBundle.write_spec(model, _spec(fitted, record, dataset, parity))
+    chosen = operating_thresholds(bundle, dataset, photos, **serving)  # type: ignore[arg-type]
+    spec = bundle.spec.model_copy(update={"thresholds": {name: one.threshold for name, one in chosen.items()}})
+    bundle = ModelBundle.write_spec(model, spec)
+    result = evaluate_bundle(
+        bundle, dataset, photos, "val", labels=spec.labels, thresholds=chosen, commit=record.commit, **serving  # type: ignore[arg-type]
+    )  # fmt: skip
+    spec = spec.model_copy(update={"metrics": {f"val/{name}": value for name, value in result.metrics().items()}})
+    bundle = ModelBundle.write_spec(model, spec)
+    card = write_card(spec, evaluation={"val": card_figures(result)}, data=dataset.info, command=command)
+    (model / CARD_NAME).write_text(card, encoding="utf-8")
+    report = folder / "report"
+    report.mkdir(exist_ok=True)
+    write_report(result, report / REPORT_NAME, photos, curve)
+    result.save(report)
+    return bundle, result
+
+
+def card_figures(result: EvaluationResult) -> dict[str, Figure]:
+    """The figures that a model card shows."""
+    found = {name: result.figures[name] for name in _CARD_FIGURES if name in result.figures}
+    return {name: Figure(one.value, one.low, one.high) for name, one in found.items() if one.value is not None}
+
+
+def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: dict[str, float]) -> ModelSpec:
+    network = fitted.network
+    return ModelSpec(
+        detector=network.name,
+        size=network.size,
+        labels=network.labels,
+        preprocessing=Preprocessing(input_size=network.input_size),
+        thresholds=dict.fromkeys(network.labels, 0.5),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        dentwatch_version=version("dentwatch"),
+        dataset_version=dataset.id,
+        run_id=record.tracking_run,
+        commit=record.commit,
+        rights=_rights(record, dataset),
+        metrics={"train/minutes": round(fitted.minutes, 2), "train/epochs": float(fitted.epochs)},
+        parity=parity,
+    )
+
+
+def _rights(record: RunRecord, dataset: DatasetVersion) -> tuple[Rights, ...]:
+    """Licences of the photos, and of the weights that the network started from."""
+    licences = [licence or "not stated" for licence in dataset.info.licences] or ["not stated"]
+    sources = ", ".join(sorted(dataset.info.sources))
+    photos = [Rights(name="photos and annotations", licence=licence, source=sources) for licence in licences]
+    return (*photos, *([record.starting_weights] if record.starting_weights else []))
