@@ -215,9 +215,7 @@ def test_the_pages_are_right_in_a_browser(
     page: tuple[EvaluationResult, Path], comparison: Path, width: int, scheme: str
 ) -> None:
     """No errors, no requests, nothing wider than the screen, pictures shown, boxes that can be switched off."""
-    sync_playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the playwright package is missing"
-    ).sync_playwright
+    playwright = pytest.importorskip("playwright.sync_api", reason="the playwright package is missing")
 
     with playwright.sync_playwright() as play:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
