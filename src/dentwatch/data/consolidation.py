@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dentwatch.data.ingest_report import IngestReport
 from dentwatch.data.merging import merge, preferred_first
@@ -94,28 +95,25 @@ class Consolidation:
 
     def _note_look_alikes(self) -> LookAlikes:
         """Note near duplicates on new photos, and link the vehicles that share them."""
-        query = (
-            "SELECT photo_id, vehicle, own, mirrored, rows.kept FROM rows JOIN figures USING (photo_id)"
-            " ORDER BY photo_id"
-        )
-        self._database.execute(f"CREATE TEMP TABLE hashed AS {query}")
-        count = self._database.execute("SELECT COUNT(*) FROM hashed").fetchone()[0]
-        columns = np.fromiter(
-            (
-                value
-                for row in self._database.execute("SELECT own, mirrored, kept FROM hashed ORDER BY rowid")
-                for value in row
-            ),
-            np.int64,
-            3 * count,
-        ).reshape(count, 3)
-        hashes, mirrored = columns[:, 0].copy().view(np.uint64), columns[:, 1].copy().view(np.uint64)
+        hashes, mirrored, vehicles, kept = self._hashes()
         look_alikes = LookAlikes()
-        self._database.execute("CREATE TEMP TABLE pairs (one TEXT, other TEXT)")
-        pairs = near_pairs(hashes, mirrored, columns[:, 2] == 0, self._settings.near_duplicate_distance)
-        for i, j, is_mirrored in pairs:
+        distance = self._settings.near_duplicate_distance
+        for i, j, is_mirrored in near_pairs(hashes, mirrored, vehicles, kept == 0, distance):
             self._note_pair(i, j, is_mirrored, look_alikes)
         return look_alikes
+
+    def _hashes(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+        """Hash, mirrored hash, vehicle (as a number) and whether it is kept, of every photo; 32 bytes each."""
+        self._database.execute(
+            "CREATE TEMP TABLE hashed AS SELECT photo_id, vehicle, own, mirrored, kept,"
+            " DENSE_RANK() OVER (ORDER BY vehicle) AS number"
+            " FROM rows JOIN figures USING (photo_id) ORDER BY photo_id"
+        )
+        self._database.execute("CREATE TEMP TABLE pairs (one TEXT, other TEXT)")
+        count = self._database.execute("SELECT COUNT(*) FROM hashed").fetchone()[0]
+        query = self._database.execute("SELECT own, mirrored, number, kept FROM hashed ORDER BY rowid")
+        columns = np.fromiter((value for row in query for value in row), np.int64, 4 * count).reshape(count, 4).T.copy()
+        return columns[0].view(np.uint64), columns[1].view(np.uint64), columns[2], columns[3]
 
     def _note_pair(self, i: int, j: int, is_mirrored: bool, look_alikes: LookAlikes) -> None:
         query = "SELECT photo_id, vehicle, kept FROM hashed WHERE rowid = ?"

@@ -13,19 +13,24 @@ _CHUNK = 1 << 20  # pairs compared at once: bounds memory to some tens of MB
 
 
 def near_pairs(
-    hashes: NDArray[np.uint64], mirrored: NDArray[np.uint64], new: NDArray[np.bool_], distance: int
+    hashes: NDArray[np.uint64],
+    mirrored: NDArray[np.uint64],
+    vehicles: NDArray[np.int64],
+    new: NDArray[np.bool_],
+    distance: int,
 ) -> Iterator[tuple[int, int, bool]]:
     """Pairs ``(i, j, is_mirrored)``, i < j, of photos within ``distance`` bits, at least one of them ``new``.
 
-    Of photos with one and the same hash only neighbours are paired, a chain instead of a clique; every photo that has
-    a near duplicate is in some pair. Exact by the pigeonhole principle: two hashes that differ in at most d bits are
-    equal in at least one of d + 1 bands of bits, so only photos that share a band are compared. Arrays are ``(N,)``.
+    Photos with one and the same hash are not paired all with all, but so that each is paired with one of its own
+    vehicle and one of another, where there is one; between different hashes one photo stands for all that share its
+    hash. So pairs grow with the number of photos, and still link everything that looks alike.
+
+    Exact by the pigeonhole principle: two hashes that differ in at most d bits are equal in at least one of d + 1
+    bands of bits, so only photos that share a band are compared. Arrays are ``(N,)``; ``vehicles`` are any numbers.
     """
-    order = np.argsort(hashes, kind="stable")
-    runs = hashes[order][1:] == hashes[order][:-1] if len(order) > 1 else np.zeros(0, bool)
-    for i, j in zip(order[:-1][runs], order[1:][runs], strict=True):
+    for i, j in _with_equal_hash(hashes, vehicles):
         if new[i] or new[j]:
-            yield int(min(i, j)), int(max(i, j)), False
+            yield i, j, False
     # From here on one photo stands for all that share its hash: a new one where there is one.
     preferred = np.lexsort((~new, hashes))
     first = np.ones(len(preferred), bool)
@@ -37,6 +42,17 @@ def near_pairs(
             a, b = int(representatives[i]), int(representatives[j])
             if a < b and (new[a] or new[b]):
                 yield a, b, is_mirrored
+
+
+def _with_equal_hash(hashes: NDArray[np.uint64], vehicles: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Pairs of photos with one hash: neighbours when sorted by vehicle, and each with the first and the last."""
+    order = np.lexsort((vehicles, hashes))
+    edges = np.flatnonzero(np.diff(hashes[order])) + 1
+    starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(order)]])
+    for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
+        run = [int(i) for i in order[start:end]]
+        pairs = {*pairwise(run), *((run[0], i) for i in run[1:]), *((i, run[-1]) for i in run[:-1])}
+        yield from sorted((min(pair), max(pair)) for pair in pairs)
 
 
 def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], distance: int) -> Iterator[tuple[int, int]]:
