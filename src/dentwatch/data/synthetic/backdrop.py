@@ -147,12 +147,12 @@ def _outdoors(rng: np.random.Generator, kind: str, ground: Floats, tile: float) 
             _colour(rng, 60 if not night else 15, 190 if not night else 50, 8),
         )
     _parked_cars(rng, canvas, 0.25 if night else 1.0)
-    canvas[:] = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(1.2, 3.5)))
-    panorama = to_linear(canvas)
+    canvas = cv2.GaussianBlur(canvas[: ROWS // 2], (0, 0), float(rng.uniform(1.2, 3.5)))
+    panorama = np.zeros((ROWS, COLUMNS, 3), np.float32)
+    above = panorama[: ROWS // 2]
     bright = {"sunny": 1.35, "overcast": 1.5, "night": 0.35}[kind]
-    panorama[: ROWS // 2] *= np.float32(bright)
-    grain = cv2.resize(fractal(rng, 512, 16, 5, 0.7), (COLUMNS, ROWS))[..., None]
-    panorama *= 1 + np.float32(0.12) * grain
+    grain = cv2.resize(fractal(rng, 512, 16, 5, 0.7)[::2], (COLUMNS, ROWS // 2))[..., None]
+    np.multiply(to_linear(canvas), np.float32(bright) * (1 + np.float32(0.12) * grain), out=above)
     azimuth, height = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.3, 0.85))
     flat = (1 - height**2) ** 0.5
     sun = flat * np.cos(azimuth), flat * np.sin(azimuth), height
@@ -174,7 +174,7 @@ def _outdoors(rng: np.random.Generator, kind: str, ground: Floats, tile: float) 
                 float(rng.uniform(5, 12)),
                 warm * 30,
             )
-    panorama = np.maximum(panorama, 0)
+    np.maximum(above, 0, out=above)
     ground = ground * (_light_from_above(panorama) + sun_radiance * np.float32(height))
     _fill_ground(panorama, ground)
     return Backdrop(kind, panorama, ground, tile, float(rng.uniform(7, 22)), sun, sun_radiance)
@@ -182,12 +182,13 @@ def _outdoors(rng: np.random.Generator, kind: str, ground: Floats, tile: float) 
 
 def _glow(panorama: Floats, azimuth: float, height: float, radius: float, radiance: Floats) -> None:
     """Add a soft round light of ``radius`` columns."""
-    y, x = np.ogrid[:ROWS, :COLUMNS]
+    x, y = np.arange(COLUMNS), np.arange(ROWS // 2)
     across = (x - azimuth / (2 * np.pi) * COLUMNS + COLUMNS / 2) % COLUMNS - COLUMNS / 2
     squeeze = (1 - height**2) ** 0.5
     down = (y - (1 - height) / 2 * ROWS) * (4 / np.pi / max(squeeze, 0.3))
-    profiles = (np.exp(-((distance / radius) ** 2) / 2).astype(np.float32) for distance in (down, across * squeeze))
-    panorama += np.multiply(*profiles)[..., None] * radiance
+    row, column = (np.exp(-((far / radius) ** 2) / 2).astype(np.float32) for far in (down, across * squeeze))
+    rows, columns = np.flatnonzero(row > 1e-4), np.flatnonzero(column > 1e-4)
+    panorama[np.ix_(rows, columns)] += np.outer(row[rows], column[columns])[..., None] * radiance
 
 
 def _light_from_above(panorama: Floats) -> Floats:

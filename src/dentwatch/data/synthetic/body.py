@@ -128,12 +128,12 @@ def superellipse(front: float, rear: float, half_width: float, exponent: float, 
 
 def lower_outline(body: Body) -> Outline:
     """The plan outline of the lower body."""
-    return superellipse(body.length / 2, -body.length / 2, body.width / 2, body.roundness, 176)
+    return superellipse(body.length / 2, -body.length / 2, body.width / 2, body.roundness, 150)
 
 
 def greenhouse_outline(body: Body) -> Outline:
     """The plan outline of the greenhouse at the belt line."""
-    return superellipse(body.screen_base, body.rear_base, body.width / 2 - 0.055, 4.5, 130)
+    return superellipse(body.screen_base, body.rear_base, body.width / 2 - 0.055, 4.5, 100)
 
 
 def _wall_inset(body: Body, level: Array, end: Array) -> Array:
@@ -162,7 +162,7 @@ def _fold(edge: Array, spine: Array, crown: float, exponent: float, rows: int) -
 
 def lower_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     """The left half of the lower body: its wall and its top (bonnet, shoulders, boot)."""
-    level = np.linspace(0, 1, 30)[:, None]
+    level = np.linspace(0, 1, 26)[:, None]
     end = (outline.normals[:, 0] ** 2)[None, :]
     inset = _wall_inset(body, level, end)
     x, y = outline.points.T
@@ -179,7 +179,7 @@ def lower_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     spine_x = np.clip(edge[:, 0], -body.length / 2 + 0.42, body.length / 2 - 0.55)
     crown = 0.075
     spine = np.stack([spine_x, np.zeros_like(spine_x), body.edge_height(spine_x) + crown], 1)
-    fold = _fold(edge, spine, crown, 2.4, 18)
+    fold = _fold(edge, spine, crown, 2.4, 15)
     points = np.concatenate([wall, fold[1:]])
     outward = np.concatenate([np.broadcast_to(np.append(n, 0.6), (1, 3)) for n in outline.normals])[None]
     normals = grid_normals(points, np.broadcast_to(outward, points.shape))
@@ -202,7 +202,7 @@ def greenhouse_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     # Corresponding points: the corners of base and roof lie at the same share of their own outline.
     stretch = np.interp(_corner_shares(outline, share), _corner_shares(roof, None), np.arange(4001))
     rim = np.stack([np.interp(stretch, np.arange(4001), roof.points[:, axis]) for axis in (0, 1)], 1)
-    level = np.linspace(0, 1, 16)[:, None]
+    level = np.linspace(0, 1, 12)[:, None]
     bulge = 0.03 * np.sin(np.pi * level)
     roof_edge = body.height - 0.085 - 0.035 * ((rim[:, 0] - (body.screen_top + body.rear_top) / 2) / 1.0) ** 2
     floor = body.edge_height(base[:, 0]) + 0.0
@@ -218,7 +218,7 @@ def greenhouse_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     spine_x = np.clip(edge[:, 0], body.rear_top + 0.3, body.screen_top - 0.3)
     crown = 0.085
     spine = np.stack([spine_x, np.zeros_like(spine_x), np.full_like(spine_x, body.height)], 1)
-    fold = _fold(edge, spine, crown, 2.2, 12)
+    fold = _fold(edge, spine, crown, 2.2, 10)
     points = np.concatenate([wall, fold[1:]])
     outward = np.concatenate([outline.normals, np.full((len(base), 1), 0.8)], 1)[None]
     normals = grid_normals(points, np.broadcast_to(outward, points.shape))

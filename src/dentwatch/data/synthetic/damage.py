@@ -4,7 +4,9 @@ A damage has a place: a point of the body, its outward normal and two tangents. 
 those tangents. A dent is a height field whose slope tilts the normals; a scratch is a decal of laid-bare layers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -97,28 +99,12 @@ class Dent:
         elif kind == "long":
             lobes.append(Lobe(0, 0, size * 1.5, size * float(rng.uniform(0.3, 0.6)), 0, size * steep * 0.55, 0))
         elif kind == "crease":
-            lobes.append(
-                Lobe(
-                    0,
-                    0,
-                    size * 1.5,
-                    size * float(rng.uniform(0.25, 0.6)),
-                    0,
-                    size * steep * 0.6,
-                    float(rng.uniform(0.5, 1)),
-                )
-            )
+            narrow, fold = size * float(rng.uniform(0.25, 0.6)), float(rng.uniform(0.5, 1))
+            lobes.append(Lobe(0, 0, size * 1.5, narrow, 0, size * steep * 0.6, fold))
             if rng.random() < 0.5:
                 lobes.append(Lobe(0, 0, size * 1.2, size * 0.9, 0, size * steep * 0.4, 0))
         else:
-            for _ in range(int(rng.integers(3, 7))):
-                r = size * float(rng.uniform(0.3, 0.9))
-                lobes.append(
-                    Lobe(
-                        float(rng.normal(0, size * 0.6)), float(rng.normal(0, size * 0.4)), r, r * float(rng.uniform(0.3, 1)),
-                        float(rng.uniform(0, np.pi)), r * steep * float(rng.uniform(-0.35, 1.0)), float(rng.choice([0, 0, 0.9])),
-                    )
-                )  # fmt: skip
+            lobes += [_crumple(rng, size, steep) for _ in range(int(rng.integers(3, 7)))]
         radius = max(float(np.hypot(lobe.a, lobe.b)) + max(lobe.radius_a, lobe.radius_b * 1.5) for lobe in lobes)
         return cls(place, tuple(lobes), radius)
 
@@ -134,15 +120,27 @@ class Dent:
         return np.asarray(tilted / np.sqrt(dot(tilted, tilted)), np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+def _crumple(rng: np.random.Generator, size: float, steep: float) -> Lobe:
+    radius = size * float(rng.uniform(0.3, 0.9))
+    a, b = (float(value) for value in rng.normal(0, (size * 0.6, size * 0.4)))
+    narrow, turn = radius * float(rng.uniform(0.3, 1)), float(rng.uniform(0, np.pi))
+    return Lobe(a, b, radius, narrow, turn, radius * steep * float(rng.uniform(-0.35, 1.0)), float(rng.choice([0, 0, 0.9])))
+
+
+@dataclass(frozen=True)
 class Scratch:
-    """A scratch: ``decal`` (h, w, 4) is linear colour and coverage; it spans ``half_a`` × ``half_b`` metres about its place."""
+    """A scratch that spans ``half_a`` × ``half_b`` metres about its place; ``draw`` makes its decal."""
 
     place: Place
-    decal: Floats
     half_a: float
     half_b: float
+    draw: Callable[[], Floats]
     label: str = "scratch"
+
+    @cached_property
+    def decal(self) -> Floats:
+        """Linear colour and coverage ``(h, w, 4)``, drawn when the scratch is first seen."""
+        return self.draw()
 
     @property
     def radius(self) -> float:
@@ -160,10 +158,10 @@ class Scratch:
         a, b, _ = self.place.local(points)
         u = (a / np.float32(2 * self.half_a) + np.float32(0.5)) * decal.shape[1] - np.float32(0.5)
         v = (b / np.float32(2 * self.half_b) + np.float32(0.5)) * decal.shape[0] - np.float32(0.5)
-        grid = (-1, ROW) if len(a) % ROW == 0 else (-1, 1)
-        u, v = u.reshape(grid), v.reshape(grid)
+        rows = -(-len(u) // ROW)
+        u, v = (np.resize(line, (rows, ROW)) for line in (u, v))
         sampled = cv2.remap(decal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        return np.asarray(sampled.reshape(-1, 4))
+        return np.asarray(sampled.reshape(-1, 4)[: points.shape[1]])
 
 
 Damage = Dent | Scratch

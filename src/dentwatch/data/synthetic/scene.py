@@ -53,7 +53,7 @@ class Scene:
         picture[pixels.index] = clean.T
         radiance, gain = self._metered(picture)
         position = np.full(self.size * self.size, -1, np.int32)
-        position[pixels.index] = np.arange(len(pixels.index), dtype=np.int32)
+        position[pixels.index] = np.where(pixels.metal, np.arange(len(pixels.index), dtype=np.int32), -1)
         annotations = self._damage(radiance, pixels, clean, gain, light, position)
         return radiance, annotations
 
@@ -88,45 +88,51 @@ class Scene:
             ends.append(slice(int(np.clip(min(edges), 0, self.size)), int(np.clip(max(edges) + 2, 0, self.size))))
         return ends[0], ends[1]
 
-    def _reached(self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]) -> NDArray[np.intp]:
-        """Positions of the pixels that a damage may change; ``position`` (H·W,) finds a pixel of the picture, or −1."""
+    def _reached(
+        self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]
+    ) -> NDArray[np.intp]:
+        """Positions of the pixels that a damage may change; ``position`` (H·W,) finds a pixel of metal in the picture, or −1."""
         rows, columns = self._window(damage)
         near = position.reshape(self.size, self.size)[rows, columns].ravel()
         near = near[near >= 0]
-        a, b, height = damage.place.local(pixels.points[:, near])
+        points = pixels.points.take(near, 1)
+        a, b, height = damage.place.local(points)
         if isinstance(damage, Scratch):
             inside = (np.abs(a) < damage.half_a) & (np.abs(b) < damage.half_b)
         else:
             inside = a * a + b * b < damage.radius**2
         inside &= np.abs(height) < 0.03 + 0.5 * damage.radius
-        glass, _, lamp, tail, _, plate = pixels.materials[:, near]
-        inside &= glass + lamp + tail + plate < 0.5
-        inside &= dot(damage.place.normal, pixels.normals[:, near]) > 0.35
-        return np.asarray(near[inside], np.intp)
+        inside &= dot(damage.place.normal, pixels.normals.take(near, 1)) > 0.35
+        chosen = near[inside]
+        if isinstance(damage, Scratch) and len(chosen):
+            layer = damage.layer(points[:, inside], float(np.median(pixels.footprint.take(chosen))))
+            chosen = chosen[layer[:, 3] > 0.01]
+        return np.asarray(chosen, np.intp)
 
     def _damage(
         self, radiance: Floats, pixels: Pixels, clean: Floats, gain: float, light: Light, position: NDArray[np.int32]
     ) -> tuple[Annotation, ...]:
         """Put the damages into ``radiance`` and box each by what it alone changes."""
-        shown: list[tuple[Damage, NDArray[np.intp]]] = []
+        picture = radiance.reshape(-1, 3)
+        times = np.zeros(len(pixels.index), np.uint8)
+        shown: list[Damage] = []
         annotations: list[Annotation] = []
         for damage in self.vehicle.damages if self.damages is None else self.damages:
             reached = self._reached(pixels, damage, position)
             if len(reached) < 12:
                 continue
             some = pixels.subset(reached)
-            alone = self._shade(some, light, (damage,))[:, : len(reached)]
-            box = self._box(pixels.index[reached], clean[:, reached] * gain, alone * gain)
+            alone = self._shade(some, light, (damage,))[:, : len(reached)] * np.float32(gain)
+            box = self._box(pixels.index[reached], clean.take(reached, 1) * np.float32(gain), alone)
             if box is not None:
-                shown.append((damage, reached))
+                shown.append(damage)
                 annotations.append(Annotation(damage.label, box))
-        if shown:
-            touched = np.zeros(len(pixels.index), bool)
-            for _, reached in shown:
-                touched[reached] = True
-            some = pixels.subset(np.flatnonzero(touched))
-            together = self._shade(some, light, tuple(damage for damage, _ in shown))
-            radiance.reshape(-1, 3)[some.index] = together.T * np.float32(gain)
+                picture[pixels.index[reached]] = alone.T
+                times[reached] += 1
+        both = np.flatnonzero(times > 1)
+        if len(both):
+            some = pixels.subset(both)
+            picture[some.index] = self._shade(some, light, tuple(shown)).T * np.float32(gain)
         return tuple(annotations)
 
     def _box(self, index: NDArray[np.intp], before: Floats, after: Floats) -> Box | None:

@@ -31,15 +31,19 @@ def sample_scratch(rng: np.random.Generator, place: Place, paint: Paint, longest
     if kind in ("gouge", "chips"):
         half_a = min(half_a, 0.12)
     half_b = max(0.006, half_a * float(ratio))
-    density = min(1500.0, 420.0 / half_a)
+    own = np.random.default_rng(rng.integers(0, 2**63))  # so that drawing later or never changes nothing else
+    return Scratch(place, half_a, half_b, lambda: _decal(own, kind, half_a, half_b, paint))
+
+
+def _decal(rng: np.random.Generator, kind: str, half_a: float, half_b: float, paint: Paint) -> NDArray[np.float32]:
+    density = min(1500.0, 330.0 / half_a)
     shape = max(12, round(2 * half_b * density)), max(16, round(2 * half_a * density))
     draw = {"lines": _lines, "scuff": _scuff, "transfer": _transfer, "gouge": _gouge, "chips": _chips}[kind]
     cover, deep = draw(rng, shape, density)
     surface, depth = _colours(rng, paint, kind)
     share = deep.astype(np.float32)[..., None] / 255
-    colour = surface + (depth - surface) * share
     alpha = np.maximum(cover, deep).astype(np.float32)[..., None] / 255
-    return Scratch(place, np.ascontiguousarray(np.concatenate([colour, alpha], 2), np.float32), half_a, half_b)
+    return np.concatenate([surface + (depth - surface) * share, alpha], 2, dtype=np.float32)
 
 
 def _colours(rng: np.random.Generator, paint: Paint, kind: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -70,11 +74,11 @@ def _colours(rng: np.random.Generator, paint: Paint, kind: str) -> tuple[NDArray
 def _curve(
     rng: np.random.Generator, start: tuple[float, float], end: tuple[float, float], wobble: float
 ) -> NDArray[np.float64]:
-    count = 14
+    count = 9
     share = np.linspace(0, 1, count)[:, None]
     path = np.array(start) + (np.array(end) - np.array(start)) * share
     bend = rng.normal(0, wobble) * np.sin(np.pi * share[:, 0] * rng.uniform(0.6, 1.4))
-    jitter = np.cumsum(rng.normal(0, wobble * 0.07, count))
+    jitter = np.cumsum(rng.normal(0, wobble * 0.09, count))
     path[:, 1] += bend + jitter
     return np.asarray(path)
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.synthetic.mesh import Floats, Pose, dot
-from dentwatch.data.synthetic.shading import WIDTH, Light, padded
+from dentwatch.data.synthetic.shading import WIDTH, Light, padded, wrapped
 from dentwatch.data.synthetic.vehicle import Vehicle
 
 _SHADOW_SIDE, _SHADOW_METRES = 192, 12.0
@@ -16,29 +16,30 @@ def background(vehicle: Vehicle, pose: Pose, rays: Floats, light: Light, free: N
     picture = np.zeros((rays.shape[0] * rays.shape[1], 3), np.float32)
     if not free.any():
         return picture
-    index = padded(np.flatnonzero(free))
-    direction = np.ascontiguousarray(rays.reshape(-1, 3)[index].T)
-    eye = np.array(pose.eye, np.float32)
+    index = np.flatnonzero(free)
+    direction = rays.reshape(-1, 3).take(index, 0)
+    x, y, z = (np.ascontiguousarray(direction[:, axis]) for axis in range(3))
+    eye_x, eye_y, eye_z = (np.float32(value) for value in pose.eye)
     place = light.environment
-    # The surroundings stand on a cylinder around the car.
-    flat = direction[0] ** 2 + direction[1] ** 2 + np.float32(1e-9)
-    along = eye[0] * direction[0] + eye[1] * direction[1]
-    radius = max(place.radius, float(np.hypot(eye[0], eye[1])) + 2.5)
-    reach = (np.sqrt(along**2 + flat * np.float32(radius**2 - eye[0] ** 2 - eye[1] ** 2)) - along) / flat
-    to_ground = np.where(direction[2] < 0, -eye[2] / np.minimum(direction[2], -1e-6), np.float32(1e6))
-    ground = to_ground < reach
-    hit = eye[:, None] + direction * np.where(ground, to_ground, reach)
-    colour = np.zeros((len(index), 3), np.float32)
-    far = padded(np.flatnonzero(~ground)) if not ground.all() else None
-    if far is not None:
-        away = hit[:, far] / np.sqrt(dot(hit[:, far], hit[:, far]))
-        colour[far] = light.sample(place.panorama, away).T
-    near = padded(np.flatnonzero(ground)) if ground.any() else None
-    if near is not None:
-        colour[near] = _ground(
-            vehicle, light, hit[0, near], hit[1, near], to_ground[near] * np.float32(pose.field_of_view / rays.shape[0])
-        )
-    picture[index] = colour
+    # The surroundings stand on a cylinder around the car; its reach is where a ray leaves that cylinder.
+    radius = max(place.radius, float(np.hypot(eye_x, eye_y)) + 2.5)
+    flat = x * x + y * y + np.float32(1e-9)
+    along = eye_x * x + eye_y * y
+    reach = (np.sqrt(along * along + flat * np.float32(radius**2 - eye_x**2 - eye_y**2)) - along) / flat
+    ground = eye_z + z * reach < 0
+    for part, is_ground in ((np.flatnonzero(ground), True), (np.flatnonzero(~ground), False)):
+        if not len(part):
+            continue
+        some = padded(part)
+        distance = -eye_z / z.take(some) if is_ground else reach.take(some)
+        hit_x, hit_y = eye_x + x.take(some) * distance, eye_y + y.take(some) * distance
+        if is_ground:
+            pixel = distance * np.float32(pose.field_of_view / rays.shape[0])
+            colour = _ground(vehicle, light, hit_x, hit_y, pixel)
+        else:
+            away = np.stack([hit_x, hit_y, eye_z + z.take(some) * distance])
+            colour = light.sample(place.panorama, away / np.sqrt(dot(away, away))).T
+        picture[index.take(some)] = colour
     return picture
 
 
@@ -47,7 +48,7 @@ def _ground(vehicle: Vehicle, light: Light, x: Floats, y: Floats, footprint: Flo
     shape = (-1, WIDTH)
     cosine, sine = np.float32(np.cos(light.turn)), np.float32(np.sin(light.turn))
     scale = np.float32(512 / place.tile)
-    u, v = ((cosine * x + sine * y) * scale) % 512, ((cosine * y - sine * x) * scale) % 512
+    u, v = wrapped((cosine * x + sine * y) * scale, 512), wrapped((cosine * y - sine * x) * scale, 512)
     texture = cv2.remap(place.ground, u.reshape(shape), v.reshape(shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     mean = place.ground.mean((0, 1))
     blur = np.clip(footprint * scale * np.float32(0.35) - np.float32(0.5), 0, 1)[:, None]
