@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -47,3 +50,36 @@ def progress() -> Progress:
         console=err,
         transient=not err.is_terminal,
     )
+
+
+@contextmanager
+def reporting(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows each kind of work (what, done, of how many) as a bar, or as a line where none can be drawn.
+
+    A bar disappears when its work is done, so that the display is free for what comes next.
+    """
+    display: Progress | None = None
+    tasks: dict[str, TaskID] = {}
+
+    def report(work: str, done: int, total: int) -> None:
+        nonlocal display
+        if not console.is_terminal:
+            if done == total:
+                console.print(f"{work}: {total:,}")
+            return
+        if display is None:
+            display = progress()
+            display.start()
+        if work not in tasks:
+            tasks[work] = display.add_task(work, total=total)
+        display.update(tasks[work], completed=done, total=total)
+        if done >= total:
+            display.stop()
+            display = None
+            tasks.clear()
+
+    try:
+        yield report
+    finally:
+        if display is not None:
+            display.stop()

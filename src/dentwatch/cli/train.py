@@ -1,5 +1,213 @@
-"""``dentwatch train``."""
+"""``dentwatch train``: from a dataset version to a registered model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dentwatch.cli.output import JsonOption, err, out, print_json, reporting
+
+if TYPE_CHECKING:
+    from dentwatch.settings import Settings
+    from dentwatch.training.cross_validation import CrossValidation
+    from dentwatch.training.run import RunResult
+    from dentwatch.training.run_settings import RunSettings
+
+_SHOWN = ("ap50", "ap50_scratch", "ap50_dent", "ap30", "precision", "recall", "false_per_photo_at_recall25")
 
 
-def train() -> None:
-    """Not written yet."""
+def train(
+    dataset: Annotated[str, typer.Option(help="Dataset version: latest, an id, or its first 6 letters.")] = "latest",
+    detector: Annotated[str | None, typer.Option(help="yolo (default), faster-rcnn or retinanet.")] = None,
+    size: Annotated[str | None, typer.Option(help="yolo: nano, tiny, s; the others: mobilenet, resnet50.")] = None,
+    input_size: Annotated[int | None, typer.Option(help="Side of the network's input, pixels (416).")] = None,
+    labels: Annotated[str | None, typer.Option(help="Labels to learn, comma-separated (scratch,dent).")] = None,
+    ignore: Annotated[
+        str | None, typer.Option(help="Labels that are neither learnt nor background, comma-separated (other).")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="What to start from: none, pretrained (downloaded), a file (.safetensors, or YOLOX as .onnx), or a "
+            "model (starter, champion, a number, a folder). Default: the starter model where it fits, else none."
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most passes over the train split (60).")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Most minutes; the schedule is fitted to them.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Photos per step and process (16).")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate (the detector's).")] = None,
+    patience: Annotated[int | None, typer.Option(help="Validations without progress before stopping (never).")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, 32, bf16 or 16.")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs, or processes on a CPU, that train together (1).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random (0).")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as in augmentation.mosaic=0.3."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings; options given here win.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Cross-validate by vehicle in this many folds instead.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; the same command goes on if it was cut off.")] = (
+        None
+    ),
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run that was cut off.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a detector on a dataset version, evaluate it on val, export it and register it as challenger.
+
+    The first model becomes champion; later ones are promoted with `dentwatch models promote`. Everything is kept in
+    DENTWATCH_HOME/runs and in MLflow. A run that was killed goes on with --resume, from its last epoch.
+
+    Example: dentwatch train --detector yolo --size nano --input-size 640 --minutes 60 --name first
+    """
+    from dentwatch import settings as all_settings
+
+    _need_training()
+    settings = all_settings.load()
+    given = {
+        "detector": detector,
+        "size": size,
+        "input_size": input_size,
+        "labels": _listed(labels),
+        "ignore_labels": _listed(ignore),
+        "weights": weights,
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "patience": patience,
+        "precision": precision,
+        "devices": devices,
+        "seed": seed,
+    }
+    if resume is not None:
+        _print_run(_resume(settings, resume), as_json)
+        return
+    run = _run_settings(given, options or [], config)
+    if folds is not None:
+        _print_folds(_cross_validate(settings, run, folds, dataset, name), as_json)
+    else:
+        _print_run(_train(settings, run, dataset, name), as_json)
+
+
+def _need_training() -> None:
+    import importlib.util
+
+    from dentwatch.errors import MissingExtraError
+
+    missing = [
+        name for name in ("torch", "torchvision", "lightning", "libreyolo") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        raise MissingExtraError(
+            f"Training needs packages that are not installed: {', '.join(missing)}.",
+            "Run `pip install 'dentwatch[train]'`.",
+        )
+
+
+def _train(settings: "Settings", run: "RunSettings", dataset: str, name: str | None) -> "RunResult":
+    from dentwatch.training.run import train as work
+
+    with reporting(err) as report:
+        return work(settings, run, dataset, name=name, progress=report, console=err)
+
+
+def _resume(settings: "Settings", name: str) -> "RunResult":
+    from dentwatch.training.run import resume as work
+
+    with reporting(err) as report:
+        return work(settings, name, progress=report, console=err)
+
+
+def _cross_validate(
+    settings: "Settings", run: "RunSettings", folds: int, dataset: str, name: str | None
+) -> "CrossValidation":
+    from dentwatch.training.cross_validation import cross_validate
+
+    with reporting(err) as report:
+        return cross_validate(settings, run, folds, dataset, name=name, progress=report, console=err)
+
+
+def _run_settings(given: dict[str, Any], options: list[str], config: Path | None) -> "RunSettings":
+    """Defaults, then the file, then --set, then the options of their own."""
+    import yaml
+    from pydantic import ValidationError
+
+    from dentwatch.errors import SettingsError
+    from dentwatch.training.run_settings import RunSettings
+    from dentwatch.training.starting_weights import default_weights
+
+    values: dict[str, Any] = {}
+    if config is not None:
+        try:
+            values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise SettingsError(f"{config} cannot be read as YAML: {error}.", "Correct the file.") from error
+    for option in options:
+        path, equals, text = option.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {option!r} has no value.", "Write NAME=VALUE, as in augmentation.mosaic=0.3.")
+        *groups, last = path.split(".")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = yaml.safe_load(text)
+    values |= {name: value for name, value in given.items() if value is not None}
+    values.setdefault("weights", default_weights(values.get("detector", "yolo"), values.get("size")))
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"The training setting {where} cannot be used: {first['msg']} (got {first['input']!r}).",
+            "See `dentwatch train --help` and docs/training.md.",
+        ) from error
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _print_run(result: "RunResult", as_json: bool) -> None:
+    metrics = result.result.metrics()
+    if as_json:
+        print_json(
+            {
+                "run": result.record.name,
+                "model": result.model.reference,
+                "champion": result.promoted,
+                "dataset_version": result.record.dataset_version,
+                "tracking_run": result.record.tracking_run,
+                "epochs": result.fitted.epochs,
+                "best_epoch": result.fitted.best_epoch,
+                "minutes": result.fitted.minutes,
+                "val": metrics,
+                "report": str(result.report),
+            }
+        )
+        return
+    out.print(
+        f"[bold]{result.model.reference}[/] — {result.record.settings.detector}, {result.fitted.epochs} epochs in "
+        f"{result.fitted.minutes:.1f} minutes, best after epoch {result.fitted.best_epoch + 1}"
+    )
+    out.print("On val: " + "  ".join(f"{name} {metrics[name]:.3f}" for name in _SHOWN if name in metrics))
+    out.print(f"Report: {result.report}", soft_wrap=True)
+    if result.promoted:
+        out.print("It is the champion, because it is the first. Next: dentwatch inspect PHOTO")
+    else:
+        out.print(f"It is the challenger. Next: dentwatch models promote {result.model.number} --reason …")
+
+
+def _print_folds(result: "CrossValidation", as_json: bool) -> None:
+    mean, spread = result.mean, result.spread
+    if as_json:
+        print_json({"folds": result.folds, "mean": mean, "spread": spread, "tracking_run": result.tracking_run})
+        return
+    from rich.table import Table
+
+    names = [name for name in ("ap50", "ap50_scratch", "ap50_dent", "ap30", "ap") if name in mean]
+    table = Table("Figure", "Mean", "Spread (SD)", *(f"Fold {index + 1}" for index in range(len(result.folds))))
+    for name in names:
+        folds = (f"{fold[name]:.3f}" if name in fold else "—" for fold in result.folds)
+        table.add_row(name, f"{mean[name]:.3f}", f"{spread[name]:.3f}", *folds)
+    out.print(table)

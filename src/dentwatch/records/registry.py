@@ -24,7 +24,7 @@ from dentwatch.records.model_versions import (
 )
 from dentwatch.records.promotions import Promotion, history_of, previous_champion
 from dentwatch.records.registry_peek import Glimpse, peek
-from dentwatch.records.tracking import ensure_experiment, has_store, open_client
+from dentwatch.records.tracking import ensure_experiment, has_store, open_client, store_name
 from dentwatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Registry:
             if run_id is None:
                 return None
             raise ModelError(
-                f"There is no run {run_id!r} in {self._settings.tracking_uri}.", "Name the run that trained the model."
+                f"There is no run {run_id!r} in {store_name(self._settings)}.", "Name the run that trained the model."
             ) from error
 
     def _carry_out(self, promotion: Promotion) -> Promotion:

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
+from dentwatch.errors import ModelError
 from dentwatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,20 +24,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SQLITE = "sqlite:///"
 
-# Read by MLflow when it is imported. A person's own setting of any of these wins.
-_QUIET = {
+# Read by MLflow when it is imported or used. A person's own setting of any of these wins.
+_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # no usage reports over the network
     "DO_NOT_TRACK": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # no "Creating initial MLflow database tables…"
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # the command line shows its own progress
     "MLFLOW_UV_AUTO_DETECT": "false",  # a lock file in the working directory says nothing about the model
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # about 15 s for a server that is away, instead of minutes
     "GIT_PYTHON_REFRESH": "quiet",  # no warning where git is not installed
 }
 
 
 def quiet_mlflow() -> None:
     """Keep MLflow off the network and its housekeeping out of the logs; call it before MLflow is imported."""
-    for name, value in _QUIET.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -52,15 +55,30 @@ def has_store(settings: Settings) -> bool:
     return path is None or path.is_file()
 
 
+def store_name(settings: Settings) -> str:
+    """The tracking URI without user and password, fit for messages."""
+    parts = urlsplit(settings.tracking_uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+
 def open_client(settings: Settings) -> "MlflowClient":
-    """A client of the tracking store and model registry that the settings name; the database is made if needed."""
+    """A client of the tracking store and model registry that the settings name; the database is made if needed.
+
+    Raises :class:`ModelError` when it cannot be opened.
+    """
     quiet_mlflow()
     from mlflow import MlflowClient
 
     path = sqlite_path(settings)
-    with nullcontext() if path is None else _only_one(path):
-        client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
-        client.search_registered_models(max_results=1)  # opens the registry too while the tables may be made
+    try:
+        with nullcontext() if path is None else _only_one(path):
+            client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+            client.search_registered_models(max_results=1)  # opens the registry too while the tables may be made
+    except Exception as error:  # each kind of store fails with exceptions of its own
+        raise ModelError(
+            f"The experiments and models in {store_name(settings)} cannot be opened: {error}",
+            "Check DENTWATCH_TRACKING__URI, that its server is up, and that the database is MLflow's and of its version.",
+        ) from error
     return client
 
 

@@ -36,6 +36,7 @@ class DetectionModule(pl.LightningModule):
         self.schedule = schedule
         self._val_records = val_records
         self._answers: dict[int, list[Detection]] = {}
+        self.figures: dict[str, float] = {}  # of the latest validation
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         """The loss of a batch."""
@@ -70,8 +71,8 @@ class DetectionModule(pl.LightningModule):
         records = [self._val_records[index] for index in answers]
         truth: list[tuple[Annotation, ...]] = [record.annotations for record in records]
         sizes = [(record.width, record.height) for record in records]
-        figures = average_precision(truth, list(answers.values()), self.network.labels, sizes).figures()
-        self.log_dict({f"val/{name}": value for name, value in figures.items()}, rank_zero_only=True)
+        self.figures = average_precision(truth, list(answers.values()), self.network.labels, sizes).figures()
+        self.log_dict({f"val/{name}": value for name, value in self.figures.items()})
 
     def _gathered(self) -> dict[int, list[Detection]]:
         """Every process's detections, in the order of the records."""
@@ -122,12 +123,14 @@ class DetectionModule(pl.LightningModule):
         self.trainer.should_stop = self.trainer.should_stop or ended
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep where the schedule is."""
+        """Keep where the schedule is and what the latest validation found."""
         checkpoint["schedule"] = self.schedule.state()
+        checkpoint["figures"] = self.figures
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the schedule was."""
         self.schedule.restore(checkpoint["schedule"])
+        self.figures = checkpoint["figures"]
 
 
 def as_input(images: Tensor) -> Tensor:

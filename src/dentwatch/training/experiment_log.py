@@ -43,6 +43,13 @@ def start_tracking(settings: Settings, record: RunRecord) -> str:
     return run_id
 
 
+def log_figures(settings: Settings, run_id: str, figures: dict[str, float]) -> None:
+    """Keep figures with the MLflow run."""
+    client = tracking.open_client(settings)
+    for name, value in figures.items():
+        client.log_metric(run_id, name, value)
+
+
 def end_tracking(settings: Settings, run_id: str, status: str) -> None:
     """Close the MLflow run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
     tracking.open_client(settings).set_terminated(run_id, status)

@@ -25,11 +25,15 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a fit leaves: the averaged network of the best validation, its epoch and AP50, and the time it took."""
+    """What a fit leaves: the averaged network of the best validation, what that found, and the time it took.
+
+    ``best_epoch`` counts from 0; ``figures`` are those of
+    :meth:`~dentwatch.training.evaluation.metrics.APResult.figures` on val, empty when there was no validation.
+    """
 
     network: Detector
     best_epoch: int
-    best_ap50: float
+    figures: dict[str, float]
     epochs: int
     minutes: float
 
@@ -129,9 +133,8 @@ def fitted(network: Detector, folder: Path) -> Fitted:
     network.load_state_dict(
         {name.removeprefix(prefix): value for name, value in best["state_dict"].items() if name.startswith(prefix)}
     )
-    scores = [state.get("best_model_score") for state in best["callbacks"].values() if state.get("monitor") == MONITOR]
-    score = next((float(value) for value in scores if value is not None), float("nan"))
-    return Fitted(network.eval(), best["epoch"], score, last["epoch"] + 1, last["schedule"]["seconds"] / 60)
+    seconds = last["schedule"]["seconds"]
+    return Fitted(network.eval(), best["epoch"], best["figures"], last["epoch"] + 1, seconds / 60)
 
 
 def _read(path: Path) -> dict[str, Any]:

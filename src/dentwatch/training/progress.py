@@ -15,19 +15,19 @@ _SHOWN = {"val/ap50": "AP50", "val/ap50_scratch": "scratch", "val/ap50_dent": "d
 class RunProgress(Callback):
     """Shows the share that is done, the loss, the best AP50 and the time left, on ``console``."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._best = float("-inf")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the display behind: a process of its own has none."""
-        return {**self.__dict__, "_bar": None, "_console": None}
+        return {**self.__dict__, "_bar": None, "_console": Console(stderr=True)}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the display in the first process."""
-        if trainer.is_global_zero and self._console is not None and self._console.is_terminal:
+        if trainer.is_global_zero and self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
             self._bar = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
             self._task = self._bar.add_task("Training", total=1.0, note="")
@@ -55,7 +55,7 @@ class RunProgress(Callback):
             return
         self._best = max(self._best, figures.get("AP50", self._best))
         shown = "  ".join(f"{title} {value:.3f}" for title, value in figures.items())
-        (self._console or Console(stderr=True)).print(
+        self._console.print(
             f"epoch {trainer.current_epoch + 1:>3}  val {shown}  {_left(pl_module.schedule)}", highlight=False
         )
 

@@ -8,7 +8,6 @@
 import shlex
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -34,7 +33,7 @@ from dentwatch.training.packaging import Report, package
 from dentwatch.training.photo_batches import LabelledPhotos, Place, PlainPhotos, TrainingPhotos
 from dentwatch.training.photo_cache import open_cache
 from dentwatch.training.progress import RunProgress
-from dentwatch.training.run_folder import RunFolder, RunRecord
+from dentwatch.training.run_folder import RunFolder, RunRecord, now
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.starting_weights import start_from
 
@@ -71,7 +70,7 @@ def train(
         dataset_version=version.id,
         settings=run,
         commit=git_commit(),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=now(),
     )
     return _Run(settings, *RunFolder.open(settings.home / "runs", name, record), version, progress, console).finish()
 
@@ -136,7 +135,7 @@ class _Run:
     ) -> None:
         self.settings, self.folder, self.record, self.dataset = settings, folder, record, dataset
         self.progress = progress
-        self.console = console or Console(stderr=True)
+        self.console = console
 
     def finish(self) -> RunResult:
         """Fit, package, register."""

@@ -14,6 +14,11 @@ _RECORD = "run.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def now() -> str:
+    """The time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class RunRecord(BaseModel):
     """What is needed to go on with a run, and to trace what it made."""
 

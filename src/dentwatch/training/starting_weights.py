@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dentwatch.errors import TrainingError
+from dentwatch.errors import ModelError, TrainingError
 from dentwatch.records.model_bundle import Rights
-from dentwatch.serving.models import resolve
+from dentwatch.serving.models import resolve, starter
 from dentwatch.settings import Settings
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.detectors.yolo import YoloDetector
@@ -36,22 +36,35 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
     if path.is_file():
         return _from_file(detector, path, lambda: calibration_photos(photos))
     bundle = resolve(weights, settings)
-    if bundle.weights_path is None:
-        raise TrainingError(
-            f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
-        )
     spec = bundle.spec
     if (spec.detector, spec.size) != (detector.name, detector.size):
         raise TrainingError(
             f"The model {weights} is a {spec.detector} {spec.size}, not a {detector.name} {detector.size}.",
             f"Train with `--detector {spec.detector} --size {spec.size}`, or start from other weights.",
         )
-    _copy(detector, load_file(bundle.weights_path), weights)
+    if bundle.weights_path is not None:
+        _copy(detector, load_file(bundle.weights_path), weights)
+    elif isinstance(detector, YoloDetector):  # the ONNX file is enough
+        load_onnx(detector, bundle.onnx_path, calibration_photos(photos))
+    else:
+        raise TrainingError(
+            f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
+        )
     return Rights(
         name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
         licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
         source=f"trained on dataset version {spec.dataset_version[:12]}",
     )
+
+
+def default_weights(detector: str, size: str | None) -> str:
+    """What a run starts from when nothing is said: the starter model where it is of that kind, else nothing."""
+    try:
+        spec = starter().spec
+    except ModelError:  # an installation without the starter model
+        return "none"
+    fits = detector == spec.detector and size in (None, spec.size)
+    return "starter" if fits else "none"
 
 
 def calibration_photos(photos: PlainPhotos) -> Tensor:

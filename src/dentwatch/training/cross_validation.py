@@ -1,0 +1,127 @@
+"""Cross-validation by vehicle: how much a figure owes to which cars happened to be in val."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import lightning.pytorch as pl
+from rich.console import Console
+
+from dentwatch.errors import TrainingError
+from dentwatch.records.annotations import PhotoRecord
+from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.tracking import git_commit
+from dentwatch.settings import Settings
+from dentwatch.training import experiment_log
+from dentwatch.training.detectors import create
+from dentwatch.training.fitting import LAST, fit, fitted
+from dentwatch.training.packaging import Report
+from dentwatch.training.photo_batches import PlainPhotos
+from dentwatch.training.progress import RunProgress
+from dentwatch.training.run import labelled
+from dentwatch.training.run_folder import RunFolder, RunRecord, now
+from dentwatch.training.run_settings import RunSettings
+from dentwatch.training.starting_weights import start_from
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """The figures of each fold, and their mean and sample standard deviation, by name."""
+
+    folds: list[dict[str, float]]
+    tracking_run: str
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean over the folds that have the figure."""
+        return {name: fmean(values) for name, values in self._by_name().items()}
+
+    @property
+    def spread(self) -> dict[str, float]:
+        """Sample standard deviation over the folds; 0 for a figure that a single fold has."""
+        return {name: stdev(values) if len(values) > 1 else 0.0 for name, values in self._by_name().items()}
+
+    def _by_name(self) -> dict[str, list[float]]:
+        names = sorted({name for fold in self.folds for name in fold})
+        return {name: [fold[name] for fold in self.folds if name in fold] for name in names}
+
+
+def split_by_vehicle(records: list[PhotoRecord], folds: int) -> list[list[PhotoRecord]]:
+    """``records`` in ``folds`` parts of about as many damages each; a vehicle's photos stay together.
+
+    The vehicle with the most damages goes first, always into the part with the fewest so far. Raises
+    :class:`TrainingError` when there are fewer vehicles than parts.
+    """
+    weight: Counter[str] = Counter()
+    for record in records:
+        weight[record.vehicle] += 1 + len(record.annotations)
+    if folds < 2 or len(weight) < folds:
+        raise TrainingError(
+            f"{folds} folds cannot be made of {len(weight)} vehicles.", "Ask for at least 2, at most one per vehicle."
+        )
+    load = [0] * folds
+    place: dict[str, int] = {}
+    for vehicle in sorted(weight, key=lambda one: (-weight[one], one)):
+        place[vehicle] = load.index(min(load))
+        load[place[vehicle]] += weight[vehicle]
+    return [[record for record in records if place[record.vehicle] == fold] for fold in range(folds)]
+
+
+def cross_validate(
+    settings: Settings,
+    run: RunSettings,
+    folds: int,
+    dataset: str = "latest",
+    *,
+    name: str | None = None,
+    progress: Report | None = None,
+    console: Console | None = None,
+) -> CrossValidation:
+    """Train ``folds`` times on the train and val photos without a part of the vehicles, and judge each on that part.
+
+    Each fold is judged once, at its end, so that no fold chooses its own best epoch. Test photos are not touched. A
+    call that was cut off goes on with the fold it was in.
+    """
+    version = DatasetStore(settings.dataset_store_url).get(dataset)
+    records = [*version.photos("train", annotated=True), *version.photos("val", annotated=True)]
+    parts = split_by_vehicle(records, folds)
+    run = run.model_copy(update={"validate_every": run.epochs, "patience": 0})
+    record = RunRecord(name="", dataset_version=version.id, settings=run, commit=git_commit(), started_at=now())
+    folder, record = RunFolder.open(settings.home / "runs", name, record)
+    folder.save(record)
+    record = record.model_copy(update={"tracking_run": experiment_log.start_tracking(settings, record)})
+    folder.save(record)
+    figures = []
+    for fold, held_out in enumerate(parts):
+        (console or Console(stderr=True)).print(f"Fold {fold + 1} of {folds}", style="bold")
+        rest = [one for other, part in enumerate(parts) if other != fold for one in part]
+        train_photos = labelled(settings, version, "train", run, progress, sorted(rest, key=lambda one: one.photo_id))
+        val_photos = labelled(settings, version, "val", run, progress, held_out)
+        place = folder.path / f"fold-{fold}"
+        pl.seed_everything(run.seed + fold, verbose=False)
+        network = create(run.detector, run.size, run.labels, run.input_size)
+        if _done(place):
+            done = fitted(network, place)
+        else:
+            if not (place / LAST).exists():
+                start_from(network, run.weights, settings, PlainPhotos(train_photos, run.input_size))
+            done = fit(network, run, train_photos, val_photos, place, callbacks=[RunProgress(console)])
+            (place / "done").touch()
+        figures.append(done.figures)
+    result = CrossValidation(figures, record.tracking_run)
+    experiment_log.log_figures(settings, record.tracking_run, _named(result))
+    experiment_log.end_tracking(settings, record.tracking_run, "FINISHED")
+    return result
+
+
+def _done(place: Path) -> bool:
+    return (place / "done").exists()
+
+
+def _named(result: CrossValidation) -> dict[str, float]:
+    named = {f"cv/{name}/mean": value for name, value in result.mean.items()}
+    named |= {f"cv/{name}/spread": value for name, value in result.spread.items()}
+    return named | {
+        f"cv/{name}/fold-{index}": value for index, fold in enumerate(result.folds) for name, value in fold.items()
+    }
