@@ -193,16 +193,17 @@ def _glow(panorama: Floats, azimuth: float, height: float, radius: float, radian
 
 def _light_from_above(panorama: Floats) -> Floats:
     """Irradiance / π on flat ground: the mean of the upper half, weighted by the cosine."""
+    rows = cv2.reduce(panorama[: ROWS // 2], 1, cv2.REDUCE_AVG)[:, 0]
     weight = np.linspace(1, 0, ROWS // 2, dtype=np.float32)
-    return np.asarray((panorama[: ROWS // 2].mean(1) * weight[:, None]).sum(0) / weight.sum())
+    return np.asarray((rows * weight[:, None]).sum(0) / weight.sum(), np.float32)
 
 
 def _fill_ground(panorama: Floats, ground: Floats) -> None:
     """Paint the lower half with the ground's mean radiance, darker straight below, where the car keeps the light off."""
-    mean = ground.mean((0, 1))
-    shade = np.linspace(1.0, 0.18, ROWS // 2, dtype=np.float32)[:, None, None]
-    streaks = cv2.resize(ground[::4, ::4].mean(2) / mean.mean(), (COLUMNS, ROWS // 2))[..., None]
-    panorama[ROWS // 2 :] = mean * shade * (np.float32(0.5) + np.float32(0.5) * streaks)
+    mean = np.array(cv2.mean(ground)[:3], np.float32)
+    shade = np.linspace(1.0, 0.18, ROWS // 2, dtype=np.float32)[:, None]
+    streaks = cv2.resize(ground[::4, ::4, 1] / mean[1], (COLUMNS, ROWS // 2))
+    np.multiply((shade * (np.float32(0.5) + np.float32(0.5) * streaks))[..., None], mean, out=panorama[ROWS // 2 :])
 
 
 def _garage(rng: np.random.Generator, ground: Floats, tile: float) -> Backdrop:
@@ -243,9 +244,9 @@ def _garage(rng: np.random.Generator, ground: Floats, tile: float) -> Backdrop:
         left, wide = int(rng.integers(0, COLUMNS)), int(rng.integers(150, 420))
         for shift in (0, -COLUMNS):
             cv2.rectangle(panorama, (left + shift, _row(0.3)), (left + wide + shift, ROWS // 2), (2.2, 2.4, 2.6), -1)
-    panorama *= 1 + np.float32(0.07) * cv2.resize(fractal(rng, 256, 8, 4), (COLUMNS, ROWS))[..., None]
-    panorama = np.maximum(panorama, 0)
-    ground = ground * _light_from_above(panorama) * np.float32(0.9)
+    above = panorama[: ROWS // 2]
+    above *= np.maximum(1 + np.float32(0.07) * cv2.resize(fractal(rng, 256, 8, 4), (COLUMNS, ROWS // 2)), 0)[..., None]
+    ground = ground * (_light_from_above(panorama) * np.float32(0.9))
     _fill_ground(panorama, ground)
     return Backdrop(
         "garage", panorama, ground, tile, (half_x + half_y) / 2 + 1, (0.0, 0.0, 1.0), np.zeros(3, np.float32)
@@ -264,7 +265,7 @@ def _clutter(rng: np.random.Generator, panorama: Floats) -> None:
             cv2.rectangle(panorama, (left, top), (left + wide, bottom), tuple(c * 0.3 for c in colour), 3)
     canvas = np.zeros((ROWS, COLUMNS, 3), np.uint8)
     _parked_cars(rng, canvas, 0.9)
-    mask = canvas.any(2)
+    mask = cv2.transform(canvas, np.ones((1, 3), np.float32)) > 0
     panorama[mask] = to_linear(canvas[mask]) * np.float32(0.5)
 
 

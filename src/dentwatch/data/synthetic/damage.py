@@ -124,7 +124,9 @@ def _crumple(rng: np.random.Generator, size: float, steep: float) -> Lobe:
     radius = size * float(rng.uniform(0.3, 0.9))
     a, b = (float(value) for value in rng.normal(0, (size * 0.6, size * 0.4)))
     narrow, turn = radius * float(rng.uniform(0.3, 1)), float(rng.uniform(0, np.pi))
-    return Lobe(a, b, radius, narrow, turn, radius * steep * float(rng.uniform(-0.35, 1.0)), float(rng.choice([0, 0, 0.9])))
+    return Lobe(
+        a, b, radius, narrow, turn, radius * steep * float(rng.uniform(-0.35, 1.0)), float(rng.choice([0, 0, 0.9]))
+    )
 
 
 @dataclass(frozen=True)

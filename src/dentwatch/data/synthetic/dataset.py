@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 
 from dentwatch.data.synthetic.photo import PHOTOS_PER_VEHICLE, UNDAMAGED_SHARE, SyntheticPhoto, compose, render
+from dentwatch.data.synthetic.vehicle import VEHICLES_PER_PLACE
 from dentwatch.errors import SettingsError, SourceError
 from dentwatch.records.annotations import Annotation
 
@@ -143,7 +144,7 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterable[tuple[int, list[Recor
         return
     # Spawned, not forked: a fork copies the locks of OpenCV's and MLflow's threads as they happen to stand.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        yield lambda function, tasks: enumerate(pool.map(function, tasks))
+        yield lambda function, tasks: enumerate(pool.map(function, tasks, chunksize=VEHICLES_PER_PLACE))
 
 
 def _image(order: _Order, index: int, name: str, vehicle: str) -> dict[str, Any]:

@@ -63,8 +63,9 @@ class Scene:
         gain = float(KEY / max(level, 1e-4))
         return picture.reshape(self.size, self.size, 3) * np.float32(gain), gain
 
-    def _shade(self, pixels: Pixels, light: Light, damages: tuple[Damage, ...]) -> Floats:
-        normals, layer = pixels.normals, None
+    def _shade(self, pixels: Pixels, light: Light, damages: tuple[Damage, ...], layer: Floats | None = None) -> Floats:
+        """Radiance (3, N) with these damages, laid over the scratch ``layer`` (N, 4)."""
+        normals = pixels.normals
         for damage in damages:
             if isinstance(damage, Dent):
                 normals = damage.tilt(pixels.points, normals)
@@ -90,8 +91,10 @@ class Scene:
 
     def _reached(
         self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]
-    ) -> NDArray[np.intp]:
-        """Positions of the pixels that a damage may change; ``position`` (H·W,) finds a pixel of metal in the picture, or −1."""
+    ) -> tuple[NDArray[np.intp], Floats | None]:
+        """Positions of the pixels that a damage may change, and a scratch's layer (N, 4) there; ``position`` (H·W,) finds
+        a pixel of metal in the picture, or −1.
+        """
         rows, columns = self._window(damage)
         near = position.reshape(self.size, self.size)[rows, columns].ravel()
         near = near[near >= 0]
@@ -106,8 +109,9 @@ class Scene:
         chosen = near[inside]
         if isinstance(damage, Scratch) and len(chosen):
             layer = damage.layer(points[:, inside], float(np.median(pixels.footprint.take(chosen))))
-            chosen = chosen[layer[:, 3] > 0.01]
-        return np.asarray(chosen, np.intp)
+            covered = layer[:, 3] > 0.01
+            return np.asarray(chosen[covered], np.intp), layer[covered]
+        return np.asarray(chosen, np.intp), None
 
     def _damage(
         self, radiance: Floats, pixels: Pixels, clean: Floats, gain: float, light: Light, position: NDArray[np.int32]
@@ -118,11 +122,15 @@ class Scene:
         shown: list[Damage] = []
         annotations: list[Annotation] = []
         for damage in self.vehicle.damages if self.damages is None else self.damages:
-            reached = self._reached(pixels, damage, position)
+            reached, layer = self._reached(pixels, damage, position)
             if len(reached) < 12:
                 continue
             some = pixels.subset(reached)
-            alone = self._shade(some, light, (damage,))[:, : len(reached)] * np.float32(gain)
+            if layer is None:
+                alone = self._shade(some, light, (damage,))
+            else:
+                alone = self._shade(some, light, (), layer.take(padded(np.arange(len(layer))), 0))
+            alone = alone[:, : len(reached)] * np.float32(gain)
             box = self._box(pixels.index[reached], clean.take(reached, 1) * np.float32(gain), alone)
             if box is not None:
                 shown.append(damage)

@@ -93,11 +93,15 @@ def _coverage(first: NDArray[np.uint8], second: NDArray[np.uint8], footprint: Fl
 
 def _gaps(first: NDArray[np.uint8], footprint: Floats) -> Floats:
     """How much of each pixel a panel gap covers, (N,)."""
-    edge = np.minimum(*np.abs(first[:, :2].astype(np.float32) - np.float32(127.5)).T)
-    distance = edge * np.float32(1 / _SLOPE / 200.0 / 255)
-    wide = np.maximum(footprint, np.float32(GAP * 0.6))
-    reach = (np.float32(GAP / 2) + wide / 2 - distance) / wide
-    return np.asarray(np.clip(reach, 0, np.minimum(1, GAP / footprint)), np.float32)
+    near, other = (np.abs(first[:, panel].astype(np.int16) - 128) for panel in (atlas.PANEL_A, atlas.PANEL_B))
+    edge = np.minimum(near, other)
+    gap = np.zeros(len(edge), np.float32)
+    some = np.flatnonzero(edge < 120)
+    pixel = footprint[some]
+    distance = edge[some] * np.float32(1 / _SLOPE / 200.0 / 255)
+    wide = np.maximum(pixel, np.float32(GAP * 0.6))
+    gap[some] = np.clip((np.float32(GAP / 2) + wide / 2 - distance) / wide, 0, np.minimum(1, GAP / pixel))
+    return gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,9 @@ def _other_materials(
                 colour += (np.float32(0.35) * light - colour) * alpha
         elif number == 2:  # a clear lamp: reflector behind plastic
             x, y, z = pixels.points[:, chosen]
-            facets = np.float32(0.6) + np.float32(0.4) * np.sin(y * np.float32(160)) * np.sin((z + x * np.float32(0.3)) * np.float32(75))
+            facets = np.float32(0.75) + np.float32(0.25) * np.sin(y * np.float32(110)) * np.sin(
+                (z + x) * np.float32(50)
+            )
             colour = (np.float32(0.10) * light + np.float32(0.28) * rough) * facets + (np.float32(0.06) + f) * mirror
         elif number == 3:
             colour = (

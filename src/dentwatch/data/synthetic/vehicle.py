@@ -36,6 +36,15 @@ def _stream(seed: int, *path: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
 
 
+VEHICLES_PER_PLACE = 3
+"""Consecutive vehicles that stand in the same place, as at a dealer's."""
+
+
+@lru_cache(maxsize=1)
+def _place(seed: int, number: int) -> Environment:
+    return Environment.sample(_stream(seed, 1, number))
+
+
 @lru_cache(maxsize=2)
 def build(seed: int, number: int, undamaged_share: float) -> Vehicle:
     """Vehicle ``number`` of ``seed``: always the same, whatever was built before."""
@@ -46,7 +55,7 @@ def build(seed: int, number: int, undamaged_share: float) -> Vehicle:
     materials, details = atlas.draw_atlas(rng, body, lower, upper)
     mesh, wall, top = parts.assemble(rng, body, lower, upper)
     distractors = Distractors.sample(rng)
-    environment = Environment.sample(_stream(seed, 1, number))
+    environment = _place(seed, number // VEHICLES_PER_PLACE)
     wounds = _stream(seed, 2, number)
     damaged = wounds.random() >= undamaged_share
     spots = tuple(spot(wounds, wall, top, materials, details) for _ in range(8))
