@@ -135,15 +135,18 @@ def test_two_processes_register_at_once_in_a_fresh_home(tmp_path: Path) -> None:
         "from dentwatch.records.registry import Registry; from dentwatch.records.model_bundle import ModelBundle;"
         "Registry(Settings(home=Path(sys.argv[1]))).register(ModelBundle.load(Path(sys.argv[2])))"
     )
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
     processes = []
     for name, overlap in (("one", 0.5), ("two", 0.6)):
         tiny_model.write_bundle(tmp_path / name, nms_iou=overlap)
         command = [sys.executable, "-c", code, tmp_path / "home", tmp_path / name]
-        processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        processes.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         assert errors == ""
+    assert list(folder.iterdir()) == []
     registry = Registry(Settings(home=tmp_path / "home"))
     assert [version.number for version in registry.versions()] == [1, 2]
     assert {registry.bundle(number).spec.nms_iou for number in (1, 2)} == {0.5, 0.6}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dentwatch import settings
+from dentwatch.errors import ModelError
 from dentwatch.records import tracking
 from dentwatch.records.tracking import ensure_experiment, git_commit, has_store, open_client
 
@@ -70,6 +71,18 @@ def test_deleted_experiment_comes_back(home: Path) -> None:
     client.delete_experiment(experiment)
     assert ensure_experiment(settings.load(), client) == experiment
     assert client.get_experiment(experiment).lifecycle_stage == "active"
+
+
+def test_store_that_cannot_be_opened_is_named_without_its_password(home: Path) -> None:
+    home.mkdir()
+    (home / "mlflow.db").write_bytes(b"not a database, but long enough to have a header" * 100)
+    with pytest.raises(ModelError, match=r"mlflow\.db cannot be opened: .*not a database\. Check DENTWATCH_TRACKING"):
+        open_client(settings.load())
+
+    tracked = settings.TrackingSettings(uri="postgresql+nodriver://me:secret@db.internal:5432/mlflow?sslmode=require")
+    with pytest.raises(ModelError, match=r"postgresql\+nodriver://db\.internal:5432/mlflow cannot") as caught:
+        open_client(settings.Settings(home=home, tracking=tracked))
+    assert "secret" not in str(caught.value)
 
 
 def _git(folder: Path, *arguments: str) -> None:

@@ -8,12 +8,12 @@ PostgreSQL and S3, or a tracking server. Importing MLflow takes seconds, so noth
 import fcntl
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from dentwatch.errors import ModelError
 from dentwatch.settings import Settings
@@ -57,8 +57,7 @@ def has_store(settings: Settings) -> bool:
 
 def store_name(settings: Settings) -> str:
     """The tracking URI without user and password, fit for messages."""
-    parts = urlsplit(settings.tracking_uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+    return re.sub(r"://[^/@]*@", "://", settings.tracking_uri.split("?")[0])
 
 
 def open_client(settings: Settings) -> "MlflowClient":
@@ -75,9 +74,10 @@ def open_client(settings: Settings) -> "MlflowClient":
             client = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
             client.search_registered_models(max_results=1)  # opens the registry too while the tables may be made
     except Exception as error:  # each kind of store fails with exceptions of its own
+        said = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise ModelError(
-            f"The experiments and models in {store_name(settings)} cannot be opened: {error}",
-            "Check DENTWATCH_TRACKING__URI, that its server is up, and that the database is MLflow's and of its version.",
+            f"The experiments and models in {store_name(settings)} cannot be opened: {said}.",
+            "Check DENTWATCH_TRACKING__URI, and that it names an MLflow server or database that is up.",
         ) from error
     return client
 
