@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dentwatch.records.annotations import Box
-from dentwatch.training.evaluation.curves import curve, label_ap
+from dentwatch.training.evaluation.curves import Ranking
 from dentwatch.training.evaluation.geometry import box_size, corners, covered, overlap
 from dentwatch.training.evaluation.matching import PhotoOutcome, match
 from dentwatch.training.evaluation.metrics import APResult, average_precision
@@ -97,10 +97,10 @@ def test_our_average_precision_equals_the_coco_code(seed: int, noise: int) -> No
     """Also where scores are equal and where a photo has more detections than the protocol counts."""
     outcomes = random_outcomes(seed, photos=8, noise=noise)
     theirs, table = coco(outcomes), match(outcomes, LABELS)
-    for index, label in enumerate(LABELS):
+    for label in LABELS:
         for iou, name in ((0.5, "ap50"), (0.3, "ap30")):
             expected = getattr(theirs.labels[label], name)
-            ours = label_ap(table, index, iou)
+            ours = Ranking.of(table, iou, label).average_precision()
             assert np.isnan(ours) if expected is None else ours == pytest.approx(expected, abs=1e-9)
 
 
@@ -120,15 +120,26 @@ def test_the_curve_tells_false_boxes_per_photo_at_a_recall() -> None:
         ],
         LABELS,
     )
-    points = curve(table, 0.5)
+    ranking = Ranking.of(table, 0.5)
+    points = ranking.curve()
     assert points.recall.tolist() == [0.0, 0.0, 0.5]
     assert points.false_per_photo.tolist() == [0.5, 1.0, 1.0]
-    assert points.false_per_photo_at(0.5) == 1.0
-    assert points.false_per_photo_at(0.75) is None
+    assert ranking.false_per_photo_at(0.5) == 1.0
+    assert np.isnan(ranking.false_per_photo_at(0.75))
+
+
+def test_false_boxes_at_a_recall_are_those_of_the_curve() -> None:
+    for seed in range(20):
+        ranking = Ranking.of(match(random_outcomes(seed, photos=10), LABELS), 0.3)
+        points = ranking.curve()
+        for recall in (0.1, 0.25, 0.5):
+            reached = points.false_per_photo[points.recall >= recall - 1e-12]
+            expected = reached.min() if reached.size else np.nan
+            assert ranking.false_per_photo_at(recall) == pytest.approx(expected, nan_ok=True)
 
 
 def test_detections_with_equal_scores_are_kept_or_dropped_together() -> None:
     table = match([outcome([mark("dent", 0, 0)], [found("dent", 0.6, 0, 0), found("dent", 0.6, 300, 300)])], LABELS)
-    points = curve(table, 0.5, "dent")
+    points = Ranking.of(table, 0.5, "dent").curve()
     assert points.threshold.tolist() == [0.6]
     assert points.precision.tolist() == [0.5]

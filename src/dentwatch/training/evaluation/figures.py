@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dentwatch.training.evaluation.curves import RECALL_OF_INTEREST, curve, label_ap, mean_of_known
+from dentwatch.training.evaluation.curves import RECALL_OF_INTEREST, Ranking, mean_of_known
 from dentwatch.training.evaluation.geometry import BOX_SIZES
 from dentwatch.training.evaluation.intervals import Statistic
 from dentwatch.training.evaluation.matching import Flags, Floats, Integers, MatchTable
@@ -24,32 +24,40 @@ def headline(table: MatchTable, thresholds: Mapping[str, float]) -> Statistic:
     - ``photo_accuracy``: share of photos rightly called damaged or undamaged.
     """
     tallies = _tallies(table, table.kept(dict(thresholds)))
+    average_precision, pooled = _ap_figures(table), Ranking.of(table, LOOSE_IOU)
     counts = VehicleCounts(table)
     truth, found = damaged_photos(table, thresholds)
     agreed, photos = counts.of_photos(truth == found), counts.of_photos(np.ones(table.photos, dtype=np.bool_))
 
     def statistic(weights: Floats) -> dict[str, float]:
-        figures = _ap_figures(table, weights)
+        figures = average_precision(weights)
         seen = float(weights @ photos)
         for suffix, vectors in tallies.items():
             right, claimed, real = (float(weights @ vector) for vector in vectors)
             rates = rate_figures(right, claimed, real, seen)
             figures |= {name + suffix: value for name, value in rates.items()}
-        false = curve(table, LOOSE_IOU, None, weights).false_per_photo_at(RECALL_OF_INTEREST)
-        figures["false_per_photo_at_recall25"] = float("nan") if false is None else false
+        figures["false_per_photo_at_recall25"] = pooled.false_per_photo_at(RECALL_OF_INTEREST, weights)
         figures["photo_accuracy"] = float(weights @ agreed) / seen if seen else float("nan")
         return figures
 
     return statistic
 
 
-def _ap_figures(table: MatchTable, weights: Floats) -> dict[str, float]:
-    figures = {}
-    for iou, name in ((OPERATING_IOU, "ap50"), (LOOSE_IOU, "ap30")):
-        each = np.array([label_ap(table, index, iou, weights) for index in range(len(table.labels))])
-        figures[name] = mean_of_known(each)
-        figures |= {f"{name}_{label}": float(value) for label, value in zip(table.labels, each, strict=True)}
-    return figures
+def _ap_figures(table: MatchTable) -> Statistic:
+    rankings = {
+        name: [Ranking.of(table, iou, label) for label in table.labels]
+        for iou, name in ((OPERATING_IOU, "ap50"), (LOOSE_IOU, "ap30"))
+    }
+
+    def statistic(weights: Floats) -> dict[str, float]:
+        figures = {}
+        for name, by_label in rankings.items():
+            each = np.array([ranking.average_precision(weights) for ranking in by_label])
+            figures[name] = mean_of_known(each)
+            figures |= {f"{name}_{label}": float(value) for label, value in zip(table.labels, each, strict=True)}
+        return figures
+
+    return statistic
 
 
 def _tallies(table: MatchTable, kept: Flags) -> dict[str, tuple[Floats, Floats, Floats]]:
