@@ -1,13 +1,14 @@
 """A real model over a real dataset version: what is evaluated is what is served."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from serving.command import dentwatch
 from serving.rectangles import Rectangle, as_photo, rectangle_graph, rectangles_rgb, write_bundle
 
-from dentwatch.errors import DataError, DatasetError, PhotoError
+from dentwatch.errors import DataError, DatasetError, MissingExtraError, PhotoError
 from dentwatch.records.annotations import Annotation, Box, PhotoRecord, Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
@@ -149,6 +150,14 @@ def test_a_missing_photo_stops_the_evaluation_and_is_named(
 ) -> None:
     with pytest.raises(PhotoError, match="is not in the photo store"):
         evaluate_bundle(bundle, dataset, PhotoStore(str(tmp_path)), "val")
+
+
+def test_without_the_training_extra_it_says_what_to_install(
+    bundle: ModelBundle, dataset: DatasetVersion, photos: PhotoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval.core", None)
+    with pytest.raises(MissingExtraError, match=r"dentwatch\[train\]"):
+        evaluate_bundle(bundle, dataset, photos, latency=False)
 
 
 def run(home: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> tuple[int, str, str]:

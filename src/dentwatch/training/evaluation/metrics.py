@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.errors import MissingExtraError
 from dentwatch.records.annotations import Annotation, Box
 from dentwatch.records.detections import Detection
 from dentwatch.training.evaluation.geometry import (
@@ -87,7 +88,8 @@ def average_precision(
     """COCO average precision of ``detections`` against ``truth``, one entry of each per photo.
 
     ``sizes`` are the photos' ``(width, height)`` in pixels. Annotations and detections with labels outside ``labels``
-    are left out. Raises :class:`ValueError` when the three sequences differ in length.
+    are left out. Raises :class:`ValueError` when the three sequences differ in length, and :class:`MissingExtraError`
+    where faster-coco-eval is not installed.
     """
     if not len(truth) == len(detections) == len(sizes):
         raise ValueError(
@@ -117,9 +119,14 @@ def _precision(
     sizes: Sequence[tuple[int, int]],
 ) -> NDArray[np.float64]:
     """Interpolated precision ``(IoU, 101 recalls, label, any + box sizes)``; −1 where no damage is annotated."""
-    from faster_coco_eval.core import COCO
-    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
-
+    try:
+        from faster_coco_eval.core import COCO
+        from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Average precision needs the package faster-coco-eval, which is not installed.",
+            "Run `pip install 'dentwatch[train]'`.",
+        ) from error
     category = {label: index + 1 for index, label in enumerate(labels)}
     frame: dict[str, Any] = {
         "images": [{"id": i + 1, "width": w, "height": h} for i, (w, h) in enumerate(sizes)],
