@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dentwatch.cli import data, evaluate, inspect, models, serve, train
+from dentwatch.cli import data, demo, evaluate, inspect, models, serve, train
 
 app = typer.Typer(
     name="dentwatch",
@@ -32,6 +32,7 @@ def _root(
 ) -> None: ...
 
 
+app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

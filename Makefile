@@ -1,0 +1,43 @@
+# Everything here sets itself up: it needs Python 3.11 or newer, make and a C compiler, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check lock starter clean
+
+demo: $(READY)  ## The main job: photos in, a trained and registered model and an HTML report out. PHOTOS=path for yours.
+	@$(BIN)/dentwatch demo $(if $(PHOTOS),"$(PHOTOS)")
+
+test: check  ## Format, types, layers and tests.
+	@$(BIN)/pytest
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+# The lock names every package but the libraries that PyTorch asks for itself, which differ from machine to machine, and
+# opencv-python, which LibreYOLO asks for and which opencv-python-headless stands in for (both write the same files, and
+# only the headless one starts on a machine without a screen).
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV): a few minutes the first time (PyTorch is large)."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock torch torchvision
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+lock:  ## Resolve the newest versions anew into requirements.lock.
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@build/lock/bin/python -m pip freeze --exclude dentwatch \
+	  | grep -E '^[A-Za-z0-9._-]+==' | grep -vE '^(nvidia|cuda|triton|opencv-python=)' > requirements.lock
+	@rm -rf build/lock
+
+starter: $(READY)  ## Make the starter model that ships in the package (about an hour on two cores).
+	@$(BIN)/python -m dentwatch.training.starter
+
+clean:
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
