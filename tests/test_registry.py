@@ -151,6 +151,42 @@ def test_version_that_cannot_serve_is_never_champion(registry: Registry, tmp_pat
     assert registry.champion() is None
 
 
+def test_champion_registered_again_does_not_challenge_itself(registry: Registry, tmp_path: Path) -> None:
+    _register(registry, tmp_path / "model")
+    registry.promote(1, "why", "ada")
+    assert registry.register(tiny_model.write_bundle(tmp_path / "model")).aliases == ("champion",)
+
+
+def test_sweeping_spares_the_models_of_other_names(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlflow.MlflowClient.finalize_logged_model", lambda *_: None)
+    _register(registry, tmp_path / "model")
+    monkeypatch.setattr("dentwatch.records.registry._ABANDONED_AFTER_MS", -1)
+    tracking = settings.TrackingSettings(model_name="other")
+    other = Registry(settings.Settings(home=settings.load().home, tracking=tracking))
+    assert other.sweep() == registry.sweep() == 0
+    assert registry.bundle(1).name == "dentwatch/1"
+
+
+def test_sweeping_goes_on_when_files_cannot_be_removed(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError("the bucket is locked")
+
+    with monkeypatch.context() as patch, pytest.raises(PermissionError):
+        patch.setattr("mlflow.MlflowClient.create_model_version", fail)
+        _register(registry, tmp_path / "model")
+    monkeypatch.setattr("dentwatch.records.registry._ABANDONED_AFTER_MS", -1)
+    with monkeypatch.context() as patch:
+        patch.setattr("dentwatch.records.model_files.discard", fail)
+        assert _register(registry, tmp_path / "model") == 1
+    assert "could not be removed: the bucket is locked" in caplog.text
+    assert registry.sweep() == 1
+    assert registry.bundle(1).name == "dentwatch/1"
+
+
 def test_version_of_another_tool_is_listed_as_unusable(registry: Registry, tmp_path: Path) -> None:
     _register(registry, tmp_path / "model")
     client = open_client(settings.load())

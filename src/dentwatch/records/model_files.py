@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import ModelBundle
-from dentwatch.records.model_versions import BUNDLE_FILES, DIGEST_TAG, ModelVersion, digest_of
+from dentwatch.records.model_versions import BUNDLE_FILES, NAME_TAG, ModelVersion, digest_of
 from dentwatch.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def copy(source: Path, folder: Path) -> Path:
 
 
 def upload(
-    client: "MlflowClient", bundle: ModelBundle, digest: str, experiment: str, run_id: str | None
+    client: "MlflowClient", bundle: ModelBundle, experiment: str, run_id: str | None, tags: dict[str, str]
 ) -> "LoggedModel":
     """Store the bundle as an MLflow model of ``run_id``; it stays pending until the version that names it is there."""
     spec = bundle.spec
@@ -46,7 +46,7 @@ def upload(
         experiment,
         name=f"{spec.detector}-{spec.size}",
         source_run_id=run_id,
-        tags={DIGEST_TAG: digest},
+        tags=tags,
         model_type="dentwatch",
     )
     with tempfile.TemporaryDirectory(prefix="dentwatch-model-") as scratch:
@@ -146,8 +146,8 @@ def _stored(version: ModelVersion, settings: Settings) -> str:
     return version.source
 
 
-def abandoned(client: "MlflowClient", experiment: str, older_than_ms: int) -> "list[LoggedModel]":
-    """Models of ours whose upload or registration began long ago and never ended."""
+def abandoned(client: "MlflowClient", experiment: str, name: str, older_than_ms: int) -> "list[LoggedModel]":
+    """Models that were to be registered as ``name``, began to be so long ago, and never were."""
     from mlflow.entities import LoggedModelStatus
 
     before = int(time.time() * 1000) - older_than_ms
@@ -156,7 +156,7 @@ def abandoned(client: "MlflowClient", experiment: str, older_than_ms: int) -> "l
     while True:
         # The status cannot be part of the filter: MLflow 3.17's SQL store finds nothing then.
         page = client.search_logged_models([experiment], page_token=token)
-        found += [model for model in page if DIGEST_TAG in model.tags and model.creation_timestamp < before]
+        found += [model for model in page if model.tags.get(NAME_TAG) == name and model.creation_timestamp < before]
         token = page.token
         if not token:
             return [model for model in found if model.status == LoggedModelStatus.PENDING]

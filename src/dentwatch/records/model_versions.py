@@ -16,6 +16,7 @@ BUNDLE_FILES = (ONNX_NAME, SPEC_NAME, CARD_NAME, WEIGHTS_NAME)
 DIGEST_TAG = "dentwatch.digest"
 SPEC_TAG = "dentwatch.spec"
 LOGGED_MODEL_TAG = "dentwatch.logged_model"
+NAME_TAG = "dentwatch.registered_as"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Dentwatch asks of it, in one transaction; a process killed before that leaves on
 :meth:`Registry.sweep` removes those. Becoming champion is one write of one alias.
 """
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from dentwatch.records.model_versions import (
     CHAMPION,
     DIGEST_TAG,
     LOGGED_MODEL_TAG,
+    NAME_TAG,
     SPEC_TAG,
     ModelVersion,
     digest_of,
@@ -30,6 +32,8 @@ from dentwatch.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import RegisteredModel
+
+_log = logging.getLogger(__name__)
 
 LATEST = "latest"
 _PREFIX_LENGTH = 6  # shortest prefix of an id that names a version
@@ -107,7 +111,8 @@ class Registry:
         same = [version for version in self.versions() if version.digest == digest]
         number = same[-1].number if same else self._create(bundle, digest, run_id)
         for alias in aliases:
-            self._client().set_registered_model_alias(self._name, alias, str(number))
+            if not (alias == CHALLENGER and self.get(number).is_champion):  # nobody challenges himself
+                self._client().set_registered_model_alias(self._name, alias, str(number))
         return self.get(number)
 
     def promote(self, ref: str | int, reason: str, actor: str) -> Promotion:
@@ -149,12 +154,15 @@ class Registry:
         known = {version.logged_model for version in self.versions()}
         experiment = ensure_experiment(self._settings, client)
         swept = 0
-        for pending in model_files.abandoned(client, experiment, _ABANDONED_AFTER_MS):
+        for pending in model_files.abandoned(client, experiment, self._name, _ABANDONED_AFTER_MS):
             if pending.model_id in known:  # killed after the version was there: only the mark is missing
                 client.finalize_logged_model(pending.model_id, "READY")
-            else:
+                continue
+            try:
                 model_files.discard(client, pending, self._settings)
                 swept += 1
+            except Exception as error:  # artifact stores fail in their own ways, and tidying up must not stop the work
+                _log.warning("The unfinished model %s could not be removed: %s", pending.model_id, error)
         return swept
 
     def _create(self, bundle: ModelBundle, digest: str, run_id: str | None) -> int:
@@ -163,7 +171,8 @@ class Registry:
         self._make_model()
         self.sweep()
         experiment = ensure_experiment(self._settings, client)
-        logged = model_files.upload(client, bundle, digest, experiment, run_id)
+        tags = {DIGEST_TAG: digest, NAME_TAG: self._name}
+        logged = model_files.upload(client, bundle, experiment, run_id, tags)
         created = client.create_model_version(
             self._name,
             source=logged.artifact_location,
