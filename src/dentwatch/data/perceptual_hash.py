@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.statistics import shrink
+
 HASH_BITS = 64
 _SIDE = 32  # pixels of the grey thumbnail that is transformed
 _LOW = 8  # lowest frequencies kept in each direction
@@ -20,8 +22,9 @@ def perceptual_hashes(rgb: NDArray[np.uint8]) -> tuple[int, int]:
     (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). Mirroring a picture negates
     its odd horizontal frequencies, so one transform gives both hashes.
     """
-    thumbnail = cv2.resize(rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    # In two steps, because averaging by a whole factor is many times faster than by a broken one.
+    small = shrink(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), min(rgb.shape[:2]) // (4 * _SIDE))
+    grey = cv2.resize(small, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     # Rounding hides the last bits, in which processors differ, and makes a flat photo's frequencies exactly zero.
     low = np.round(cv2.dct(grey)[:_LOW, :_LOW].astype(np.float64), 2)
     return _bits(low), _bits(low * _MIRROR)

@@ -67,13 +67,8 @@ def photo_statistics(rgb: NDArray[np.uint8], original: tuple[int, int] | None = 
     """
     height, width = rgb.shape[:2]
     full_width, full_height = original or (width, height)
-    blockiness = _blockiness(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-    longer = max(height, width)
-    if longer > STATISTICS_SIDE:
-        scale = STATISTICS_SIDE / longer
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    full = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    grey = _at_one_scale(full)
     light = _light(grey)
     saturation, colour_cast = _colour(rgb)
     return PhotoStatistics(
@@ -82,7 +77,7 @@ def photo_statistics(rgb: NDArray[np.uint8], original: tuple[int, int] | None = 
         noise=_noise(grey),
         saturation=saturation,
         colour_cast=colour_cast,
-        blockiness=blockiness,
+        blockiness=_blockiness(full),
         resolution=full_width * full_height / 1e6,
     )
 
@@ -92,6 +87,33 @@ def lighting(statistics: PhotoStatistics) -> Lighting:
     if statistics.luma_mean < DARK_BELOW:
         return "dark"
     return "bright" if statistics.luma_mean >= BRIGHT_FROM else "normal"
+
+
+def _at_one_scale(grey: NDArray[Any]) -> NDArray[Any]:
+    """Shrink to :data:`STATISTICS_SIDE`: areas averaged by a whole factor, then linearly by what is left.
+
+    That is several times faster than averaging areas by a broken factor and differs little from it.
+    """
+    grey = shrink(grey, max(grey.shape) // STATISTICS_SIDE)
+    scale = STATISTICS_SIDE / max(grey.shape)
+    if scale >= 1:
+        return grey
+    height, width = grey.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR))
+
+
+def shrink(image: NDArray[Any], factor: int) -> NDArray[Any]:
+    """Average areas of ``factor`` × ``factor`` pixels; at most ``factor - 1`` rows and columns are cut off first."""
+    height, width = image.shape[:2]
+    factor = min(factor, height, width)
+    if factor <= 1:
+        return image
+    if factor > 2 and factor % 2 == 0:  # halving twice is several times faster than quartering once
+        return shrink(shrink(image, 2), factor // 2)
+    size = width // factor, height // factor
+    whole = image[: size[1] * factor, : size[0] * factor]
+    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
 
 
 def _light(grey: NDArray[Any]) -> dict[str, float]:
@@ -111,9 +133,11 @@ def _light(grey: NDArray[Any]) -> dict[str, float]:
 
 
 def _sharpness(grey: NDArray[Any], contrast: float) -> float:
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
+    laplacian = cv2.Laplacian(grey, cv2.CV_16S)
+    mean = cv2.mean(laplacian)[0]
+    variance = cv2.norm(laplacian, cv2.NORM_L2SQR) / laplacian.size - mean**2
     # + 1e-3 keeps a uniform photo finite; a real one has a variance above 1.
-    return float(np.log(float(deviation[0, 0]) ** 2 + 1e-3) - 2 * np.log(contrast + 1))
+    return float(np.log(max(0.0, variance) + 1e-3) - 2 * np.log(contrast + 1))
 
 
 def _noise(grey: NDArray[Any]) -> float:
@@ -125,9 +149,8 @@ def _noise(grey: NDArray[Any]) -> float:
 
 
 def _colour(rgb: NDArray[np.uint8]) -> tuple[float, float]:
-    height, width = rgb.shape[:2]
     # Colour has little detail: a quarter of the size gives the same figures for a sixteenth of the cost.
-    small = cv2.resize(rgb, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    small = shrink(rgb, 4)
     saturation = cv2.mean(cv2.cvtColor(small, cv2.COLOR_RGB2HSV))[1] / 255.0
     red, _, blue, _ = cv2.mean(small)
     return float(saturation), float(np.log((red + 1.0) / (blue + 1.0)))
@@ -142,6 +165,6 @@ def _grid_log_ratio(one: NDArray[Any], other: NDArray[Any], axis: int) -> float:
     """Log of the mean step over borders of 8-pixel blocks ÷ the mean step inside; 0 where there are no borders."""
     if one.shape[1 - axis] < 16:
         return 0.0
-    steps = cv2.reduce(cv2.absdiff(one, other), axis, cv2.REDUCE_SUM, dtype=cv2.CV_64F).ravel() / one.shape[axis]
+    steps = cv2.reduce(cv2.absdiff(one, other), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / one.shape[axis]
     on_border = np.arange(steps.size) % 8 == 7
     return float(np.log((steps[on_border].mean() + 0.05) / (steps[~on_border].mean() + 0.05)))
