@@ -44,8 +44,11 @@ class Coco:
         for path in files:
             for key, photo in _Document(scan, path, options).photos():
                 entries[key] = joined(entries[key], photo) if key in entries else photo
-        while entries:  # each is let go as it is handed on
-            yield entries.pop(next(iter(entries)))
+        scan.forget()
+        photos = list(entries.values())[::-1]
+        entries.clear()
+        while photos:  # each is let go as it is handed on
+            yield photos.pop()
 
 
 def joined(first: IncomingPhoto, second: IncomingPhoto) -> IncomingPhoto:

@@ -105,6 +105,10 @@ class Scan:
                 raise SourceError(f"{path} in {self.tree.location} is nested too deeply to be annotations.") from error
         return self._document[1]
 
+    def forget(self) -> None:
+        """Let go of the document that was read last."""
+        self._document = None
+
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
         index: dict[str, list[str]] = {}

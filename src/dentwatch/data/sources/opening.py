@@ -44,6 +44,6 @@ def open_source(
     if location.split(":", 1)[0].split("+", 1)[0] in _DATABASES and "://" in location:
         raise SourceError(
             "A database needs a query that returns the photos.",
-            'Add one, such as "SELECT name, path, annotations FROM photos".',
+            'Add --query, such as "SELECT name, path, annotations FROM photos".',
         )
     return open_files(Scan(open_tree(location)), format, ReadOptions(vehicle_field), overrides)
