@@ -134,6 +134,7 @@ def test_thresholds_are_chosen_on_val(bundle: ModelBundle, dataset: DatasetVersi
     assert "pooled" in str(chosen["dent"].fallback)
     again = evaluate_bundle(bundle, dataset, photos, thresholds=chosen, resamples=20, latency=False)
     assert again.figures["recall_dent"].value == pytest.approx(7 / 8)
+    assert again.thresholds["dent"].origin.startswith("recall=0.9 on val: only 8 damages")
     assert again.latency is None
 
 

@@ -156,9 +156,11 @@ def _thresholds(
         own = bundle.spec.thresholds
         return {label: Threshold(score=own[label], origin="the model's own") for label in labels if label in own}
     return {
-        label: Threshold(score=chosen[label].threshold, origin=f"{chosen[label].rule} on val")
-        for label in labels
-        if label in chosen
+        label: Threshold(
+            score=one.threshold, origin=f"{one.rule} on val" + (f": {one.fallback}" if one.fallback else "")
+        )
+        for label, one in chosen.items()
+        if label in labels
     }
 
 
