@@ -17,7 +17,7 @@ from dentwatch.data.provenance import with_source
 from dentwatch.data.sources import open_source
 from dentwatch.data.synthetic import generate
 from dentwatch.errors import DataError
-from dentwatch.records.annotations import PhotoRecord
+from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
@@ -123,7 +123,7 @@ def _judge(
     report: Report,
 ) -> Walkthrough:
     store = PhotoStore(settings.photo_store_url)
-    split = "test" if any(True for _ in dataset.photos("test", annotated=True)) else "val"
+    split: Split = "test" if any(True for _ in dataset.photos("test", annotated=True)) else "val"
     result = evaluate_bundle(
         bundle, dataset, store, split, labels=bundle.spec.labels, commit=git_commit(), progress=report
     )
