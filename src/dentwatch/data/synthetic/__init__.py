@@ -1,6 +1,6 @@
 """Synthetic photos of damaged cars with exact boxes.
 
-:func:`render` makes one photo, :func:`generate` a COCO data set of them. ``docs/synthetic.md`` explains what is modelled.
+:func:`render` makes one photo, :func:`generate` a COCO data set of them; ``docs/synthetic.md`` says what is modelled.
 """
 
 from dentwatch.data.synthetic.camera import Camera

@@ -72,7 +72,7 @@ class Canvas:
         )
         pixels[:, 0] = np.clip(pixels[:, 0], chart.left - 3, chart.left + chart.width + 2)
         pixels[:, 1] = np.clip(pixels[:, 1], chart.top - 3, chart.top + chart.height + 2)
-        return np.round(pixels * 2**_SHIFT).astype(np.int32)
+        return np.asarray(np.round(pixels * 2**_SHIFT), np.int32)
 
 
 def draw_atlas(

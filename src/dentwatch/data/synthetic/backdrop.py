@@ -199,7 +199,7 @@ def _light_from_above(panorama: Floats) -> Floats:
 
 
 def _fill_ground(panorama: Floats, ground: Floats) -> None:
-    """Paint the lower half with the ground's mean radiance, darker straight below, where the car keeps the light off."""
+    """Paint the lower half with the ground's mean radiance, darker straight below, under the car."""
     mean = np.array(cv2.mean(ground)[:3], np.float32)
     shade = np.linspace(1.0, 0.18, ROWS // 2, dtype=np.float32)[:, None]
     streaks = cv2.resize(ground[::4, ::4, 1] / mean[1], (COLUMNS, ROWS // 2))

@@ -19,11 +19,11 @@ _WHITE = 4.0
 class Camera:
     """How radiance becomes a JPEG.
 
-    ``stops`` is the exposure relative to a correct one (−1 halves the light); ``red`` and ``blue`` are white balance gains;
-    ``full_well`` is the number of electrons at radiance 1 (shot noise) and ``read_noise`` the electrons read out on top;
-    ``motion`` is the length in pixels of motion blur at ``motion_angle`` radians, ``defocus`` the radius in pixels of the
-    blur disc; ``vignetting`` is the share of light lost in the corners; ``contrast`` bends the tone curve (1: sRGB);
-    ``quality`` is that of the JPEG, 1 to 100.
+    ``stops`` is the exposure relative to a correct one (−1 halves the light); ``red`` and ``blue`` are white balance
+    gains; ``full_well`` is the number of electrons at radiance 1 (shot noise), ``read_noise`` the electrons read out on
+    top; ``motion`` is the length in pixels of motion blur at ``motion_angle`` radians, ``defocus`` the radius in pixels
+    of the blur disc; ``vignetting`` is the share of light lost in the corners; ``contrast`` bends the tone curve
+    (1: sRGB); ``quality`` is that of the JPEG, 1 to 100.
     """
 
     stops: float = 0.0
@@ -42,8 +42,8 @@ class Camera:
         """Refuse values that no camera has."""
         limits = {
             "stops": (-12, 6), "red": (0.2, 5), "blue": (0.2, 5), "full_well": (10, 1e6), "read_noise": (0, 1e3),
-            "motion": (0, 64), "motion_angle": (-7, 7), "defocus": (0, 32), "vignetting": (0, 0.95), "contrast": (0.3, 3),
-            "quality": (1, 100),
+            "motion": (0, 64), "motion_angle": (-7, 7), "defocus": (0, 32), "vignetting": (0, 0.95),
+            "contrast": (0.3, 3), "quality": (1, 100),
         }  # fmt: skip
         for entry in fields(self):
             low, high = limits[entry.name]
@@ -117,7 +117,7 @@ class Camera:
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """Normal noise (H, W, 3). The channels share one draw, rolled far apart: a third of the cost, and no eye can tell."""
+    """Normal noise (H, W, 3). The channels share one draw, rolled far apart: a third of the cost."""
     height, width, channels = shape
     flat = rng.standard_normal(height * width, np.float32)
     grain = np.empty(shape, np.float32)

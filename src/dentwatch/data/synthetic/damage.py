@@ -20,7 +20,7 @@ ROW = 256
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a damage sits: ``point`` (3,) in metres, unit ``normal``, ``along`` and ``across`` (3,) of the tangent plane."""
+    """Where a damage sits: ``point`` in metres, unit ``normal``, tangents ``along`` and ``across``, each (3,)."""
 
     point: Floats
     normal: Floats
@@ -47,7 +47,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Lobe:
-    """One pressed-in part of a dent: centre, radii and depth in metres, turned by ``turn``; ``crease`` sharpens its floor."""
+    """One pressed-in part of a dent: centre, radii and depth in metres, turned by ``turn``.
+
+    ``crease`` (0 to 1) sharpens its floor.
+    """
 
     a: float
     b: float
@@ -68,14 +71,15 @@ class Lobe:
         v = ((b - self.b) * cosine - (a - self.a) * sine) / np.float32(self.radius_b)
         if self.crease > 0:
             soft = np.float32(0.04 + 0.5 * (1 - self.crease))
-            root = np.sqrt(v * v + soft * soft)
+            root = np.asarray(np.sqrt(v * v + soft * soft), np.float32)
             across, gradient_v = root - soft, v / root
         else:
-            across, gradient_v = v * v, 2 * v
+            across, gradient_v = v * v, v + v
         inside = np.maximum(1 - u * u - across, 0)
         scale = np.float32(2 * self.depth) * inside
         slope_u, slope_v = scale * 2 * u / np.float32(self.radius_a), scale * gradient_v / np.float32(self.radius_b)
-        return slope_u * cosine - slope_v * sine, slope_u * sine + slope_v * cosine
+        slope_a, slope_b = slope_u * cosine - slope_v * sine, slope_u * sine + slope_v * cosine
+        return np.asarray(slope_a, np.float32), np.asarray(slope_b, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

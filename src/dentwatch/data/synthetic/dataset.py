@@ -48,14 +48,14 @@ def generate(
     workers: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write ``count`` photos to ``out/images`` and their annotations to ``out/annotations.json``; return the latter's path.
+    """Write ``count`` photos to ``out/images`` and COCO annotations to ``out/annotations.json``, which is returned.
 
     Photos are ``size`` × ``size`` pixels. ``stops`` and ``quality`` fix exposure and JPEG quality, which are otherwise
     drawn for each photo. The bytes depend on ``seed`` and the options, never on ``count`` or ``workers``.
     ``on_progress(done, count)`` is called as photos are written. The annotations are written last and at once, so a
     folder that has them is complete.
 
-    Raises :class:`SettingsError` for options that cannot be used and :class:`SourceError` if ``out`` holds something else.
+    Raises :class:`SettingsError` for options that cannot be used, :class:`SourceError` if ``out`` holds something else.
     """
     if count < 1 or workers < 1:
         raise SettingsError(f"Cannot make {count} photos with {workers} workers.", "Both must be at least 1.")

@@ -10,8 +10,10 @@ from dentwatch.data.synthetic.noise import Floats, fractal
 
 @dataclass(frozen=True, slots=True)
 class Distractors:
-    """``dirt`` (256, 256) is noise that repeats every ``dirt_scale`` metres; ``dust``, ``mud``, ``shade`` and ``drops`` are
-    amounts from 0 to 1; ``water`` (256, 256, 2) holds the slopes of drops on a tile of 0.2 m.
+    """``dust``, ``mud``, ``shade`` and ``drops`` are amounts from 0 to 1.
+
+    ``dirt`` (256, 256) is noise that repeats every ``dirt_scale`` metres; ``water`` (256, 256, 2) holds the slopes of
+    drops on a tile of 0.2 m; ``colour`` (3,) is the albedo of dust and mud.
     """
 
     dirt: Floats

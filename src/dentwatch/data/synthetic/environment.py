@@ -21,9 +21,12 @@ GLOSS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """``panorama`` (512, 2048, 3), ``mirror`` (256, 1024, 3) what paint reflects of it, ``glossy`` and ``diffuse`` (24, 48, 3) linear radiance; ``ground`` (512, 512, 3) radiance of
-    a tile of ground ``tile`` metres wide that repeats; ``radius`` is the distance of the surroundings in metres; ``sun`` is
-    the direction of the sun and ``sun_radiance`` (3,) the irradiance it gives (zero when it is covered or indoors).
+    """Linear radiance around the car.
+
+    ``panorama`` (512, 2048, 3) is what the camera sees, ``mirror`` (256, 1024, 3) what paint reflects of it; ``glossy``
+    and ``diffuse`` (24, 48, 3) are its blurred versions; ``ground`` (512, 512, 3) is a tile of ground, ``tile`` metres
+    wide, that repeats; ``radius`` is the distance of the surroundings in metres; ``sun`` is the direction of the sun
+    and ``sun_radiance`` (3,) the irradiance it gives (zero when it is covered or indoors).
     """
 
     kind: str

@@ -47,7 +47,7 @@ def join(meshes: list[Mesh]) -> Mesh:
 
 
 def grid_normals(points: NDArray[np.floating], outward: NDArray[np.floating]) -> Floats:
-    """Unit normals ``(R, C, 3)`` of a grid of points ``(R, C, 3)``, on the side that ``outward`` ``(R, C, 3)`` points to."""
+    """Unit normals ``(R, C, 3)`` of a grid of points ``(R, C, 3)``, on the side that ``outward`` points to."""
     along, across = np.gradient(points, axis=1), np.gradient(points, axis=0)
     normals = np.cross(along, across)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-9

@@ -60,18 +60,18 @@ def _mirror(body: Body) -> Mesh:
 
 
 def _handles(body: Body, wall: Mesh, chrome: bool) -> list[Mesh]:
-    hinge, middle, last = door_edges(body)
+    _, middle, last = door_edges(body)
     height = body.belt - 0.14
     meshes = []
     for x in (middle + 0.12, last + 0.16):
         spot = np.argmin(np.abs(wall.vertices[:, 0] - x) + np.abs(wall.vertices[:, 2] - height) * 1.5)
-        point = wall.vertices[spot]
-        meshes.append(ellipsoid(point + [0, 0.022, 0], (0.1, 0.016, 0.016), CHROME if chrome else PAINTED))
-        meshes.append(ellipsoid(point + [0.01, -0.006, 0.0], (0.07, 0.009, 0.026), BLACK, 1.0))
+        grip, recess = wall.vertices[spot] + np.array([[0, 0.022, 0], [0.01, -0.006, 0]])
+        meshes.append(ellipsoid(grip, (0.1, 0.016, 0.016), CHROME if chrome else PAINTED))
+        meshes.append(ellipsoid(recess, (0.07, 0.009, 0.026), BLACK, 1.0))
     return meshes
 
 
-def _plate(body: Body, whole: Mesh, front: bool, height: float) -> Mesh:
+def _plate(whole: Mesh, front: bool, height: float) -> Mesh:
     across, up = np.meshgrid(np.linspace(-0.26, 0.26, 5), np.linspace(-0.055, 0.055, 3))
     sign = 1.0 if front else -1.0
     near = np.abs(whole.vertices[:, 2] - height) < 0.12
@@ -93,8 +93,8 @@ def assemble(rng: np.random.Generator, body: Body, lower: Outline, upper: Outlin
     shells = join([wall, wall.mirrored()])
     rear_height = body.belt - 0.2 if rng.random() < 0.6 else body.sill + 0.3
     plates = [
-        _plate(body, shells, True, body.sill + float(rng.uniform(0.2, 0.26))),
-        _plate(body, shells, False, rear_height),
+        _plate(shells, True, body.sill + float(rng.uniform(0.2, 0.26))),
+        _plate(shells, False, rear_height),
     ]
     x, y = np.meshgrid(np.linspace(-body.length / 2 + 0.25, body.length / 2 - 0.25, 12), np.linspace(-0.75, 0.75, 6))
     under = np.stack([x, y, np.full_like(x, body.sill + 0.02)], -1)

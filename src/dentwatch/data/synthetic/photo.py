@@ -74,10 +74,10 @@ def render(
     stops: float | None = None,
     quality: int | None = None,
 ) -> SyntheticPhoto:
-    """Photo ``index`` of ``seed``, ``size`` × ``size`` pixels; the same bytes whenever and wherever it is asked for.
+    """Photo ``index`` of ``seed``, ``size`` × ``size`` pixels: always the same bytes.
 
-    ``camera`` replaces the one drawn at random; ``stops`` and ``quality`` fix only these two of its fields. The boxes do
-    not depend on the camera. Raises :class:`SettingsError` for options that cannot be used.
+    ``camera`` replaces the one drawn at random; ``stops`` and ``quality`` fix only these two of its fields. The boxes
+    do not depend on the camera. Raises :class:`SettingsError` for options that cannot be used.
     """
     scene = compose(seed, index, size, photos_per_vehicle, undamaged_share)
     radiance, annotations = scene.render()

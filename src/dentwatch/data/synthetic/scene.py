@@ -22,7 +22,7 @@ NOTICED = 22
 """A damage is left out where its strong changes (their 95th percentile) are weaker than this, of 255."""
 SMALLEST = 0.024
 """A damage is left out where its box would be smaller than the square of this share of the picture's side."""
-KEY = 0.20
+KEY = 0.25
 """Mean radiance of a correctly exposed scene."""
 
 
@@ -58,7 +58,7 @@ class Scene:
         return radiance, annotations
 
     def _metered(self, picture: Floats) -> tuple[Floats, float]:
-        """The picture scaled to :data:`KEY`, and the scale; bright spots count as white, as a camera's meter sees them."""
+        """The picture scaled to a mean of :data:`KEY`, and the scale; bright spots count as no more than white."""
         level = np.minimum(picture[::7], np.percentile(picture[::97], 97)).mean()
         gain = float(KEY / max(level, 1e-4))
         return picture.reshape(self.size, self.size, 3) * np.float32(gain), gain
@@ -92,8 +92,9 @@ class Scene:
     def _reached(
         self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]
     ) -> tuple[NDArray[np.intp], Floats | None]:
-        """Positions of the pixels that a damage may change, and a scratch's layer (N, 4) there; ``position`` (H·W,) finds
-        a pixel of metal in the picture, or −1.
+        """Positions of the pixels that a damage may change, and a scratch's layer (N, 4) there.
+
+        ``position`` (H·W,) finds the metal that a pixel of the picture shows, or is −1.
         """
         rows, columns = self._window(damage)
         near = position.reshape(self.size, self.size)[rows, columns].ravel()
@@ -148,14 +149,16 @@ class Scene:
         table = tone_curve(1.0)
         first, second = (table[_positions(light)].astype(np.int16) for light in (before, after))
         changed = np.abs(first - second).max(0)
-        mask = np.zeros(self.size * self.size, np.uint8)
-        strong = np.percentile(changed[changed >= VISIBLE], 95) if (changed >= VISIBLE).any() else 0
-        mask[index] = changed >= max(VISIBLE, SHARE * strong)
-        mask = mask.reshape(self.size, self.size)
+        visible = changed[changed >= VISIBLE]
+        strong = float(np.percentile(visible, 95)) if len(visible) else 0.0
+        if strong < NOTICED:
+            return None
+        mask = np.zeros((self.size, self.size), np.uint8)
+        mask.ravel()[index] = changed >= max(VISIBLE, SHARE * strong)
         # A lone pixel is noise of the reflection, not damage: three of nine must have changed.
         mask &= cv2.boxFilter(mask, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT) >= 3
         columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-        if mask.sum() < 14 or strong < NOTICED:
+        if not len(columns):
             return None
         left, top = int(columns[0]), int(rows[0])
         width, height = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
@@ -165,7 +168,7 @@ class Scene:
 
 
 def _positions(light: Floats) -> NDArray[np.uint16]:
-    return (np.sqrt(np.clip(light, 0, 4) / 4) * 4095).astype(np.uint16)
+    return np.asarray(np.sqrt(np.clip(light, 0, 4) / 4) * 4095, np.uint16)
 
 
 def _over(upper: Floats, lower: Floats) -> Floats:

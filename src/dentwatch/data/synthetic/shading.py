@@ -1,8 +1,8 @@
 """From what pixels see to linear radiance: clear coat over base coat, plastic, glass, lamps, chrome, dirt.
 
-Reflectance at grazing angles follows Schlick, "An Inexpensive BRDF Model for Physically-based Rendering" (1994); the clear
-coat's reflectance at normal incidence is 0.04 (refractive index 1.5). Pixels are kept as component arrays ``(3, N)``
-with N a multiple of :data:`WIDTH`, because OpenCV's sampling wants rectangles.
+Reflectance at grazing angles follows Schlick, "An Inexpensive BRDF Model for Physically-based Rendering" (1994); the
+clear coat's reflectance at normal incidence is 0.04 (refractive index 1.5). Pixels are kept as component arrays
+``(3, N)`` with N a multiple of :data:`WIDTH`, because OpenCV's sampling wants rectangles.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,11 @@ _SLOPE = 1 / (atlas.BLUR * np.sqrt(2 * np.pi))  # of a blurred mask at its edge,
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """N pixels of the car: ``index`` (N,) into the flat picture; ``points``, unit ``normals`` and unit ``views`` (towards the
-    eye) as ``(3, N)``; ``materials`` (6, N) coverage of glass, black, lamp, tail lamp, chrome and white; ``gap`` (N,)
-    coverage of panel gaps; ``footprint`` (N,) metres per pixel.
+    """N pixels of the car, each array's last axis.
+
+    ``index`` (N,) into the flat picture; ``points``, unit ``normals`` and unit ``views`` (towards the eye), all
+    ``(3, N)``; ``materials`` (6, N) coverage of glass, black, lamp, tail lamp, chrome and white; ``gap`` (N,) coverage
+    of panel gaps; ``footprint`` (N,) metres per pixel.
     """
 
     index: NDArray[np.intp]
@@ -39,11 +41,12 @@ class Pixels:
     footprint: Floats
 
     def subset(self, chosen: NDArray[np.intp]) -> "Pixels":
-        """The pixels at positions ``chosen``, repeated at the end to a multiple of :data:`WIDTH`."""
+        """The pixels at positions ``chosen``, the last repeated to a multiple of :data:`WIDTH`."""
         chosen = padded(chosen)
         return Pixels(
-            self.index.take(chosen), self.points.take(chosen, 1), self.normals.take(chosen, 1), self.views.take(chosen, 1),
-            self.materials.take(chosen, 1), self.gap.take(chosen), self.footprint.take(chosen),
+            self.index.take(chosen), self.points.take(chosen, 1), self.normals.take(chosen, 1),
+            self.views.take(chosen, 1), self.materials.take(chosen, 1), self.gap.take(chosen),
+            self.footprint.take(chosen),
         )  # fmt: skip
 
     @property
@@ -71,18 +74,19 @@ def gather(
     depth = buffer.depth.ravel().take(seen)
     ray = np.ascontiguousarray(rays.reshape(-1, 3).take(seen, 0).T)
     points = eye[:, None] + ray * depth
-    views = -ray / np.sqrt(dot(ray, ray))
+    views = np.asarray(-ray / np.sqrt(dot(ray, ray)), np.float32)
     normals = np.ascontiguousarray(buffer.normals.reshape(-1, 3).take(seen, 0).T) - np.float32(0.5)
     normals /= np.copysign(np.sqrt(dot(normals, normals)) + np.float32(1e-6), dot(normals, views))
     texture = buffer.texture.reshape(-1, 3).take(seen, 0)
     u, v = (np.ascontiguousarray(texture[:, axis] * TEXTURE_SCALE).reshape(-1, WIDTH) for axis in (0, 1))
     first, second = (cv2.remap(texture, u, v, cv2.INTER_LINEAR).reshape(-1, 4) for texture in textures)
     footprint = depth * np.float32(pixel_angle)
+    points = np.asarray(points, np.float32)
     return Pixels(seen, points, normals, views, _coverage(first, second, footprint), _gaps(first, footprint), footprint)
 
 
 def _coverage(first: NDArray[np.uint8], second: NDArray[np.uint8], footprint: Floats) -> Floats:
-    """How much of each pixel each material covers, ``(6, N)``: the signed distance to its edge over the pixel's width."""
+    """How much of each pixel each material covers, ``(6, N)``: signed distance to its edge over the pixel's width."""
     cover = np.zeros((6, len(footprint)), np.float32)
     for row, mask in zip(cover, [first[:, 2], first[:, 3], *second.T], strict=True):
         some = np.flatnonzero(mask)
@@ -131,8 +135,10 @@ class Light:
 def shade(
     pixels: Pixels, normals: Floats, paint: Paint, light: Light, distractors: Distractors, scratch: Floats | None = None
 ) -> Floats:
-    """Linear radiance ``(3, N)``; ``normals`` (3, N) may differ from the pixels' own where the body is dented, ``scratch``
-    (N, 4) is colour and coverage of bare layers.
+    """Linear radiance ``(3, N)``.
+
+    ``normals`` (3, N) differ from the pixels' own where the body is dented; ``scratch`` (N, 4) is colour and coverage
+    of bare layers.
     """
     place = light.environment
     normals = _wet(pixels, normals, distractors)
@@ -171,36 +177,39 @@ def _other_materials(
     fresnel: Floats,
     scratch: Floats | None,
 ) -> Floats:
-    result = coat * np.maximum(1 - pixels.materials.sum(0), 0)
-    for number in range(6):
-        chosen = np.flatnonzero(pixels.materials[number] > 0.004)
+    """The paint's radiance ``coat`` (3, N) with glass, plastic, lamps and the rest where they cover it."""
+    result = np.asarray(coat * np.maximum(1 - pixels.materials.sum(0), 0), np.float32)
+    for number, cover in enumerate(pixels.materials):
+        chosen = np.flatnonzero(cover > 0.004)
         if not len(chosen):
             continue
-        light, mirror, rough, f = irradiance[:, chosen], sharp[:, chosen], glossy[:, chosen], fresnel[chosen]
-        if number == 0:  # glass over a dark interior
-            colour = np.float32(0.022) * light + (np.float32(0.05) + f) * mirror
-        elif number == 1:  # black plastic and rubber, scuffed a little where the paint is
-            colour = np.float32(0.028) * light + np.float32(0.02) * rough + f * np.float32(0.25) * rough
-            if scratch is not None:
-                alpha = scratch[chosen, 3] * np.float32(0.5)
-                colour += (np.float32(0.35) * light - colour) * alpha
-        elif number == 2:  # a clear lamp: reflector behind plastic
+        light, mirror, rough = irradiance[:, chosen], sharp[:, chosen], glossy[:, chosen]
+        diffuse, rough_share, mirror_share, added_fresnel = _MATERIALS[number]
+        f = fresnel[chosen] * np.float32(added_fresnel)
+        colour = diffuse * light + rough_share * rough + (np.float32(mirror_share) + f) * mirror
+        if number == 1 and scratch is not None:  # plastic is scuffed a little where the paint is scratched
+            colour += (np.float32(0.35) * light - colour) * (scratch[chosen, 3] * np.float32(0.5))
+        if number == 2:  # the reflector behind a clear lamp
             x, y, z = pixels.points[:, chosen]
-            facets = np.float32(0.75) + np.float32(0.25) * np.sin(y * np.float32(110)) * np.sin(
-                (z + x) * np.float32(50)
-            )
-            colour = (np.float32(0.10) * light + np.float32(0.28) * rough) * facets + (np.float32(0.06) + f) * mirror
-        elif number == 3:
-            colour = (
-                np.array([[0.30], [0.012], [0.014]], np.float32) * (light + rough * np.float32(0.5))
-                + (np.float32(0.03) + f) * mirror
-            )
-        elif number == 4:
-            colour = np.float32(0.34) * rough + np.float32(0.22) * mirror + np.float32(0.08) * light
-        else:
-            colour = np.float32(0.72) * light + f * rough
-        result[:, chosen] += colour * pixels.materials[number, chosen]
+            facets = np.sin(y * np.float32(110)) * np.sin((z + x) * np.float32(50))
+            colour *= np.float32(0.8) + np.float32(0.2) * facets
+        result[:, chosen] += colour * cover[chosen]
     return result
+
+
+def _tinted(r: float, g: float, b: float) -> Floats:
+    return np.array([[r], [g], [b]], np.float32)
+
+
+_MATERIALS = (
+    # diffuse, glossy and mirror reflectance, and how much of the Fresnel reflectance is added to the mirror
+    (_tinted(0.022, 0.022, 0.022), _tinted(0, 0, 0), 0.05, 1.0),  # glass over a dark interior
+    (_tinted(0.028, 0.028, 0.028), _tinted(0.035, 0.035, 0.035), 0.0, 0.12),  # black plastic and rubber
+    (_tinted(0.10, 0.10, 0.10), _tinted(0.28, 0.28, 0.28), 0.06, 1.0),  # a clear lamp
+    (_tinted(0.30, 0.012, 0.014), _tinted(0.15, 0.006, 0.007), 0.03, 1.0),  # a tail lamp
+    (_tinted(0.08, 0.08, 0.08), _tinted(0.34, 0.34, 0.34), 0.22, 0.0),  # chrome and wheel rims
+    (_tinted(0.72, 0.72, 0.70), _tinted(0, 0, 0), 0.0, 0.3),  # a number plate
+)
 
 
 def _ambient(pixels: Pixels, normals: Floats) -> Floats:

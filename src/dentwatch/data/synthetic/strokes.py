@@ -20,7 +20,7 @@ _METAL = (0.38, 0.38, 0.39)
 def sample_scratch(rng: np.random.Generator, place: Place, paint: Paint, longest: float = 0.5) -> Scratch:
     """A scratch of a common kind; ``longest`` bounds its half length in metres."""
     kind = str(rng.choice(["lines", "scuff", "transfer", "gouge", "chips"], p=[0.30, 0.38, 0.12, 0.14, 0.06]))
-    half_a = float(np.clip(np.exp(rng.normal(np.log(0.17), 0.75)), 0.02, longest))
+    half_a = float(np.clip(np.exp(rng.normal(np.log(0.2), 0.75)), 0.025, longest))
     ratio = {
         "lines": rng.uniform(0.04, 0.3),
         "scuff": rng.uniform(0.12, 0.6),
@@ -124,7 +124,7 @@ def _envelope(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.fl
     height, width = shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     bump = cv2.resize(fractal(rng, 64, 3, 3), (width, height))
-    return np.clip(2.2 * (1 - x**2 - y**2) + 0.7 * bump, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(2.2 * (1 - x**2 - y**2) + 0.7 * bump, 0, 1), np.float32)
 
 
 def _scuff(rng: np.random.Generator, shape: tuple[int, int], density: float) -> tuple[Bytes, Bytes]:

@@ -38,7 +38,8 @@ def background(vehicle: Vehicle, pose: Pose, rays: Floats, light: Light, free: N
             colour = _ground(vehicle, light, hit_x, hit_y, pixel)
         else:
             away = np.stack([hit_x, hit_y, eye_z + z.take(some) * distance])
-            colour = light.sample(place.panorama, away / np.sqrt(dot(away, away))).T
+            away /= np.sqrt(dot(away, away))
+            colour = light.sample(place.panorama, away).T
         picture[index.take(some)] = colour
     return picture
 
