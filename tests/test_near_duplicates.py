@@ -95,3 +95,19 @@ def test_none_and_one() -> None:
     for count in (0, 1):
         hashes = np.zeros(count, np.uint64)
         assert list(near_pairs(hashes, ~hashes, np.arange(count), np.ones(count, bool), 4)) == []
+
+
+def test_the_hash_of_a_picture_never_changes() -> None:
+    # Near duplicates are part of a dataset version's name, so every machine must find the same ones.
+    y, x = np.mgrid[0:300, 0:401]
+    pixels = np.stack([(x * x // 60 + y) % 256, (3 * x + y * y // 90) % 256, (x * y // 70) % 256], -1).astype(np.uint8)
+    assert [f"{value:016x}" for value in perceptual_hashes(pixels)] == ["77ffee8afe800001", "fe5d44aa902aaaab"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 40), (31, 33), (96, 96), (129, 3000)])
+def test_photos_of_any_size_have_a_hash(size: tuple[int, int]) -> None:
+    pixels = np.asarray(picture(3, size[1], size[0]))
+    own, mirrored = perceptual_hashes(pixels)
+    flipped, _ = perceptual_hashes(np.ascontiguousarray(pixels[:, ::-1]))
+    assert 0 <= own < 2**64
+    assert apart(mirrored, flipped) <= (4 if min(size) >= 96 else 64)

@@ -91,7 +91,7 @@ def ingest(
         ingestion.run(with_source(opened.photos(), source), report, lambda: bar.advance(task))
     print_json(report.as_plain()) if as_json else print_report(report)
     if not report.seen:
-        err.print(f"[yellow]There are no photos in {source}.[/]")
+        err.print(f"There are no photos in {source}.", markup=False)
         raise typer.Exit(1)
 
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
+from rich.markup import escape
 from rich.table import Table
 
 from dentwatch.cli.ingest_summary import split_table
@@ -82,7 +83,7 @@ def print_set_aside(entries: Iterable[SetAside], limit: int) -> None:
         if reasons.total() <= limit:
             boxes = len(json.loads(entry.annotations or "[]"))
             what = "photo" if entry.kind == "photo" else f"{boxes or 1} annotation{'s' * (boxes > 1)}"
-            table.add_row(entry.name, what, entry.reason, entry.detail)
+            table.add_row(escape(entry.name), what, entry.reason, escape(entry.detail))
     if not reasons:
         out.print("Nothing is set aside.")
         return

@@ -2,6 +2,7 @@
 
 import shlex
 
+from rich.markup import escape
 from rich.table import Table
 
 from dentwatch.cli.output import out
@@ -46,7 +47,7 @@ def split_table(info: DatasetInfo) -> Table:
 
 
 def _photos(report: IngestReport) -> Table:
-    table = Table(title=f"Photos of {report.source} ({report.format})", title_justify="left", show_header=False)
+    table = Table(title=escape(f"Photos of {report.source} ({report.format})"), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("seen", f"{report.seen:,}")
@@ -83,7 +84,7 @@ def _notes(report: IngestReport) -> Table:
     for note, count in sorted(report.notes.items()):
         table.add_row(note, f"{count:,}", NOTES.get(note, ""))
     for name, count in sorted(report.ignored_classes.items()):
-        table.add_row("ignored class", f"{count:,}", f"annotations of {name!r} dropped, as you asked")
+        table.add_row("ignored class", f"{count:,}", escape(f"annotations of {name!r} dropped, as you asked"))
     return table
 
 

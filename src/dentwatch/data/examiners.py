@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -59,6 +60,7 @@ def _set_up(rules: Rules, photos_url: str) -> None:
     global _rules, _store
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     cv2.setNumThreads(1)  # the processes share the cores already
     _rules, _store = rules, PhotoStore(photos_url)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -1,18 +1,23 @@
-"""Perceptual hashes: photos that look alike have hashes that differ in few bits."""
+"""Perceptual hashes: photos that look alike have hashes that differ in few bits.
+
+A hash decides which photos are near duplicates, and that is part of a dataset version, so it must come out the same on
+every machine: pixels are averaged in whole numbers, and the transform is rounded far above floating-point noise.
+"""
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.statistics import shrink
 
 HASH_BITS = 64
-_SIDE = 32  # pixels of the grey thumbnail that is transformed
+_SIDE = 32  # cells of the thumbnail that is transformed, in each direction
 _LOW = 8  # lowest frequencies kept in each direction
+_LUMA = np.array([299, 587, 114], np.int32)  # Rec. 601, in thousandths
 _WEIGHTS = np.uint64(1) << np.arange(HASH_BITS, dtype=np.uint64)
 _MIRROR = np.where(np.arange(_LOW) % 2 == 1, -1.0, 1.0)
+_COSINES = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))  # DCT-II, (8, 32)
 
 
 def perceptual_hashes(rgb: NDArray[np.uint8]) -> tuple[int, int]:
@@ -22,20 +27,29 @@ def perceptual_hashes(rgb: NDArray[np.uint8]) -> tuple[int, int]:
     (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). Mirroring a picture negates
     its odd horizontal frequencies, so one transform gives both hashes.
     """
-    # In two steps, because averaging by a whole factor is many times faster than by a broken one.
-    small = shrink(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), min(rgb.shape[:2]) // (4 * _SIDE))
-    grey = cv2.resize(small, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    # Rounding hides the last bits, in which processors differ, and makes a flat photo's frequencies exactly zero.
-    low = np.round(cv2.dct(grey)[:_LOW, :_LOW].astype(np.float64), 2)
+    low = np.round(_COSINES @ _thumbnail(rgb) @ _COSINES.T, 3)
     return _bits(low), _bits(low * _MIRROR)
-
-
-def _bits(low: NDArray[np.float64]) -> int:
-    flat = low.ravel()
-    return int(((flat > np.median(flat)) * _WEIGHTS).sum(dtype=np.uint64))
 
 
 def distances(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Bits in which hashes differ, element by element; uint64 arrays of one shape (or that broadcast)."""
     differing: NDArray[Any] = np.bitwise_count(one ^ other)
     return differing
+
+
+def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean luma of 32 × 32 cells, ``(32, 32)``."""
+    halvings = max(0, int(np.log2(min(rgb.shape[:2]) / (4 * _SIDE))))
+    small = shrink(rgb, 2**halvings)
+    sums = small.astype(np.int32)
+    sizes = []
+    for axis, length in enumerate(small.shape[:2]):
+        edges = np.arange(_SIDE + 1) * length // _SIDE
+        sums = np.add.reduceat(sums, edges[:-1], axis=axis)
+        sizes.append(np.maximum(1, np.diff(edges)))
+    return np.asarray((sums @ _LUMA) / (1000.0 * np.outer(*sizes)))
+
+
+def _bits(low: NDArray[np.float64]) -> int:
+    flat = low.ravel()
+    return int(((flat > np.median(flat)) * _WEIGHTS).sum(dtype=np.uint64))
