@@ -15,7 +15,7 @@ from dentwatch.data.difference import changes
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.ingest_report import IngestReport
 from dentwatch.data.label_map import LabelMap
-from dentwatch.data.provenance import source_name, with_source
+from dentwatch.data.provenance import source_name, with_source, without_password
 from dentwatch.data.retry import Retry
 from dentwatch.data.sources import open_source
 from dentwatch.data.statistics import STATISTIC_NAMES
@@ -340,6 +340,8 @@ def test_the_source_is_named_alike_on_every_machine() -> None:
         "postgresql://u:secret@host:5432/bilgi?x=/y",
     )
     assert {source_name(name) for name in names} == {"bilgi"}
+    assert [without_password(name) for name in names[:-1]] == list(names[:-1])
+    assert without_password(names[-1]) == "postgresql://u:***@host:5432/bilgi?x=/y"
 
 
 def test_the_real_photos(home: Path, shared: Path) -> None:

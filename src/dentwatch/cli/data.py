@@ -69,7 +69,8 @@ def ingest(
     its reason (see `dentwatch data set-aside`); nothing is dropped. It can be interrupted and run again at any time.
     """
     from dentwatch.cli.ingest_summary import print_report
-    from dentwatch.data.provenance import with_source
+    from dentwatch.data.ingest_report import IngestReport
+    from dentwatch.data.provenance import with_source, without_password
     from dentwatch.data.sources import open_source
 
     ingestion = _ingest(mapping, map_file, workers, update)
@@ -83,15 +84,13 @@ def ingest(
         licence=licence,
         consent=consent,
     )
-    from dentwatch.data.ingest_report import IngestReport
-
-    report = IngestReport(source, opened.format)
+    report = IngestReport(without_password(source), opened.format)
     with progress() as bar:
         task = bar.add_task(f"Examining photos ({opened.format})", total=opened.count())
         ingestion.run(with_source(opened.photos(), source), report, lambda: bar.advance(task))
     print_json(report.as_plain()) if as_json else print_report(report)
     if not report.seen:
-        err.print(f"There are no photos in {source}.", markup=False)
+        err.print(f"There are no photos in {report.source}.", markup=False)
         raise typer.Exit(1)
 
 

@@ -1,5 +1,6 @@
 """Which source a photo came from, in words that are the same on every machine."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,11 @@ def source_name(location: str) -> str:
         return path.stem if path.suffix.lower() == ".zip" else path.name
     last = location.split("?", 1)[0].split("::", 1)[-1].rstrip("/").rsplit("/", 1)[-1]
     return last.removesuffix(".zip")
+
+
+def without_password(location: str) -> str:
+    """The location as it may be shown: a password in its URL becomes ``***``."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", location)
 
 
 def with_source(photos: Iterable[IncomingPhoto], location: str) -> Iterator[IncomingPhoto]:
