@@ -20,7 +20,8 @@ from dentwatch.records.model_bundle import (
 from dentwatch.records.model_card import Figure, write_card
 from dentwatch.records.photos import PhotoStore
 from dentwatch.settings import Settings
-from dentwatch.training.evaluation.evaluator import evaluate_bundle, operating_thresholds
+from dentwatch.training.evaluation.evaluator import evaluate_bundle
+from dentwatch.training.evaluation.operating import ThresholdRule
 from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
 from dentwatch.training.export import export_onnx
@@ -67,15 +68,22 @@ def package(
     parity = export_onnx(network, model / ONNX_NAME, calibration_photos(val).numpy())
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, model / WEIGHTS_NAME)
     photos = PhotoStore(settings.photo_store_url)
-    serving = {"threads": settings.serving.threads, "max_pixels": settings.data.max_pixels, "progress": progress}
-    bundle = ModelBundle.write_spec(model, _spec(fitted, record, dataset, parity))
-    chosen = operating_thresholds(bundle, dataset, photos, **serving)  # type: ignore[arg-type]
-    spec = bundle.spec.model_copy(update={"thresholds": {name: one.threshold for name, one in chosen.items()}})
-    bundle = ModelBundle.write_spec(model, spec)
+    ModelBundle.write_spec(model, _spec(fitted, record, dataset, parity))
+    bundle = ModelBundle.load(model, record.name)
     result = evaluate_bundle(
-        bundle, dataset, photos, "val", labels=spec.labels, thresholds=chosen, commit=record.commit, **serving  # type: ignore[arg-type]
-    )  # fmt: skip
-    spec = spec.model_copy(update={"metrics": {f"val/{name}": value for name, value in result.metrics().items()}})
+        bundle,
+        dataset,
+        photos,
+        "val",
+        labels=bundle.spec.labels,
+        rule=ThresholdRule(),
+        threads=settings.serving.threads,
+        max_pixels=settings.data.max_pixels,
+        commit=record.commit,
+        progress=progress,
+    )
+    metrics = bundle.spec.metrics | {f"val/{name}": value for name, value in result.metrics().items()}
+    spec = bundle.spec.model_copy(update={"thresholds": result.scores, "metrics": metrics})
     bundle = ModelBundle.write_spec(model, spec)
     card = write_card(spec, evaluation={"val": card_figures(result)}, data=dataset.info, command=command)
     (model / CARD_NAME).write_text(card, encoding="utf-8")

@@ -108,6 +108,7 @@ def evaluate_bundle(
     *,
     labels: Sequence[str] = HEADLINE_LABELS,
     thresholds: dict[str, ThresholdChoice] | None = None,
+    rule: ThresholdRule | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     threads: int = 1,
@@ -118,13 +119,16 @@ def evaluate_bundle(
 ) -> EvaluationResult:
     """Evaluate a model version on the annotated photos of a split.
 
-    ``thresholds`` replace the model's own operating thresholds; ``threads`` run the network; ``commit`` is the git
-    commit of the evaluating code. Raises :class:`DatasetError` for a split without annotated photos,
-    :class:`PhotoError` for a photo that cannot be used and :class:`ModelError` for a model that cannot be loaded.
+    ``thresholds`` replace the model's own operating thresholds; with a ``rule`` they are chosen on these very photos,
+    which is what val is for. ``threads`` run the network; ``commit`` is the git commit of the evaluating code.
+    Raises :class:`DatasetError` for a split without annotated photos, :class:`PhotoError` for a photo that cannot be
+    used and :class:`ModelError` for a model that cannot be loaded.
     """
     records = annotated_photos(dataset, split)
     inspector = Inspector(bundle, threads=threads, max_pixels=max_pixels)
     outcomes = predict(inspector, records, photos, labels, progress)
+    if rule is not None:
+        thresholds = choose_thresholds(match(outcomes, labels), rule)
     timed = None
     if latency:
         report = (lambda done, total: progress("Timing answers", done, total)) if progress else None
