@@ -15,8 +15,8 @@ from dentwatch.data.near_duplicates import near_pairs
 from dentwatch.data.splitting import LookAlikes, majority, split_of_group, split_of_vehicle
 from dentwatch.data.staging import Staging
 from dentwatch.records.annotations import PhotoRecord, Split
+from dentwatch.records.canonical import record_from_plain, record_to_plain
 from dentwatch.records.datasets import DatasetVersion
-from dentwatch.records.manifest import record_from_plain, record_to_plain
 from dentwatch.records.set_aside import SetAside
 from dentwatch.settings import DataSettings
 

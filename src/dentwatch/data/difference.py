@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dentwatch.records.annotations import Annotation, PhotoRecord
+from dentwatch.records.canonical import annotation_to_plain
 from dentwatch.records.datasets import DatasetVersion
-from dentwatch.records.manifest import annotation_to_plain
 
 _FIELDS = ("name", "vehicle", "split", "annotated", "source", "licence", "consent", "notes")
 

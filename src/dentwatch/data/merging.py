@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dentwatch.records.manifest import canonical_text
+from dentwatch.records.canonical import canonical_text
 
 Plain = dict[str, Any]
 

@@ -18,7 +18,7 @@ from dentwatch.data.perceptual_hash import perceptual_hashes
 from dentwatch.data.statistics import STATISTICS_SIDE, photo_statistics
 from dentwatch.errors import PhotoError
 from dentwatch.records.annotations import Annotation, Box
-from dentwatch.records.manifest import annotation_to_plain, canonical_text
+from dentwatch.records.canonical import annotation_to_plain, canonical_text
 from dentwatch.records.photo_figures import PhotoFigures
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.set_aside import SetAside

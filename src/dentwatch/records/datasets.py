@@ -22,9 +22,10 @@ from dentwatch.errors import DatasetError
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.dataset_info import DatasetInfo, Tally
 from dentwatch.records.manifest import RowSorter, read_manifest, write_manifest
-from dentwatch.records.photo_figures import PhotoFigures, read_figures, write_figures
+from dentwatch.records.photo_figures import PhotoFigures
 from dentwatch.records.place import Place
-from dentwatch.records.set_aside import SetAside, read_set_aside, write_set_aside
+from dentwatch.records.set_aside import SetAside
+from dentwatch.records.side_tables import read_figures, read_set_aside, write_figures, write_set_aside
 
 __all__ = ["Catalog", "DatasetInfo", "DatasetStore", "DatasetVersion"]
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dentwatch.errors import DatasetError
-from dentwatch.records.annotations import Annotation, Box, PhotoRecord
+from dentwatch.records.annotations import PhotoRecord
+from dentwatch.records.canonical import canonical_text, record_from_plain, record_to_plain
 
 ROWS_PER_GROUP = 4096
 _HASH_HEAD = b"dentwatch manifest 1\n"
@@ -46,56 +47,6 @@ SCHEMA = pa.schema(
         ("notes", pa.list_(pa.string())),
     ]
 )
-
-
-def annotation_to_plain(annotation: Annotation) -> dict[str, Any]:
-    """An annotation as plain values; coordinates are always floats, so that 5 and 5.0 are one."""
-    box = annotation.box
-    return {
-        "label": annotation.label,
-        "x": float(box.x) + 0.0,  # + 0.0 turns -0.0 into 0.0
-        "y": float(box.y) + 0.0,
-        "width": float(box.width),
-        "height": float(box.height),
-        "original_label": annotation.original_label,
-        "annotator": annotation.annotator,
-    }
-
-
-def annotation_from_plain(plain: dict[str, Any]) -> Annotation:
-    """The inverse of :func:`annotation_to_plain`."""
-    box = Box(plain["x"], plain["y"], plain["width"], plain["height"])
-    return Annotation(plain["label"], box, plain["original_label"], plain["annotator"])
-
-
-def record_to_plain(record: PhotoRecord) -> dict[str, Any]:
-    """A row as plain values in canonical form: annotations and notes sorted."""
-    annotations = sorted((annotation_to_plain(item) for item in record.annotations), key=canonical_text)
-    return {
-        "photo_id": record.photo_id,
-        "name": record.name,
-        "vehicle": record.vehicle,
-        "split": record.split,
-        "width": record.width,
-        "height": record.height,
-        "annotated": record.annotated,
-        "annotations": annotations,
-        "source": record.source,
-        "licence": record.licence,
-        "consent": record.consent,
-        "notes": sorted(set(record.notes)),
-    }
-
-
-def record_from_plain(plain: dict[str, Any]) -> PhotoRecord:
-    """The inverse of :func:`record_to_plain`."""
-    annotations = tuple(annotation_from_plain(item) for item in plain["annotations"])
-    return PhotoRecord(**{**plain, "annotations": annotations, "notes": tuple(plain["notes"])})
-
-
-def canonical_text(plain: dict[str, Any]) -> str:
-    """Plain values as the one JSON text that stands for them."""
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class RowSorter:

@@ -1,25 +1,9 @@
 """What validation set aside: a photo or some of its annotations, the reason, and everything needed to try again."""
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import IO, Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dentwatch.records.annotations import Split
-from dentwatch.records.manifest import ROWS_PER_GROUP
-
-_SCHEMA = pa.schema(
-    [
-        *[(name, pa.string()) for name in ("kind", "reason", "detail", "photo_id", "name", "annotations")],
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        *[(name, pa.string()) for name in ("vehicle", "split", "licence", "consent", "source")],
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +39,3 @@ class SetAside:
     def from_text(cls, text: str) -> "SetAside":
         """The inverse of :meth:`as_text`."""
         return cls(**json.loads(text))
-
-
-def write_set_aside(entries: Iterable[SetAside], path: Path) -> int:
-    """Write the entries as Parquet; returns how many there were."""
-    count = 0
-    with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-        group: list[dict[str, Any]] = []
-        for entry in entries:
-            group.append(asdict(entry))
-            count += 1
-            if len(group) == ROWS_PER_GROUP:
-                writer.write_batch(pa.RecordBatch.from_pylist(group, _SCHEMA))
-                group.clear()
-        writer.write_batch(pa.RecordBatch.from_pylist(group, _SCHEMA))
-    return count
-
-
-def read_set_aside(file: IO[bytes]) -> Iterator[SetAside]:
-    """The entries, streamed."""
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=512):
-        for plain in batch.to_pylist():
-            yield SetAside(**plain)
