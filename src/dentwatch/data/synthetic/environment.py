@@ -4,12 +4,12 @@ Radiance is linear. A panorama covers all directions: columns are azimuth, rows 
 texel covers the same solid angle. Its diffuse and glossy versions are exact sums over that sphere.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from dentwatch.data.synthetic import backdrop
 from dentwatch.data.synthetic.noise import Floats
@@ -72,9 +72,19 @@ def _lobe(exponent: float) -> Floats:
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
-def look_up(panorama: Floats, x: Floats, y: Floats, z: Floats) -> NDArray[np.float32]:
-    """Radiance ``(*S, 3)`` of a panorama in the unit directions given by component arrays of 2-D shape ``S``."""
-    rows, columns = panorama.shape[:2]
-    u = cv2.phase(x, y) * np.float32(columns / (2 * np.pi)) - np.float32(0.5)
-    v = np.clip((1 - z) * np.float32(rows / 2) - np.float32(0.5), 0, rows - 1)
-    return np.asarray(cv2.remap(panorama, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))
+def wrapped(value: Floats, period: int) -> Floats:
+    """``value`` modulo ``period``; NumPy's own remainder is several times slower."""
+    return np.asarray(value - np.floor(value * np.float32(1 / period)) * np.float32(period))
+
+
+def look_up(panoramas: Iterable[Floats], x: Floats, y: Floats, z: Floats, turn: float) -> list[Floats]:
+    """Radiance ``(*S, 3)`` of each panorama, turned by ``turn`` radians, in unit directions of 2-D shape ``S``."""
+    around = wrapped(cv2.phase(x, y) * np.float32(1 / (2 * np.pi)) - np.float32(turn / (2 * np.pi)), 1)
+    down = np.float32(0.5) - z * np.float32(0.5)
+    found = []
+    for panorama in panoramas:
+        rows, columns = panorama.shape[:2]
+        u = around * np.float32(columns) - np.float32(0.5)
+        v = np.clip(down * np.float32(rows) - np.float32(0.5), 0, rows - 1)
+        found.append(np.asarray(cv2.remap(panorama, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)))
+    return found

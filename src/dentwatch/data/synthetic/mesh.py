@@ -5,6 +5,7 @@ rasterizer carries the texture coordinates and normals to the pixels; everything
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -92,13 +93,25 @@ class Pose:
         cosine, sine = np.cos(self.roll), np.sin(self.roll)
         return np.array([cosine * right + sine * up, cosine * up - sine * right, forward], np.float32)
 
-    def rays(self, size: int) -> Floats:
-        """World directions ``(size, size, 3)`` of the pixels, scaled to a forward component of 1."""
-        half = np.tan(self.field_of_view / 2)
-        line = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1) * np.float32(half)
+    def rays(self, size: int, index: NDArray[np.intp]) -> Floats:
+        """World directions ``(3, N)`` of pixels ``index`` (N,) of the flat picture, with a forward component of 1."""
         right, up, forward = self.axes()
-        row = forward - line[:, None, None] * up
-        return np.asarray(row + line[None, :, None] * (right * np.float32(self.aspect)), np.float32)
+        half = np.tan(self.field_of_view / 2)
+        across, down = (line.take(index) for line in _pixel_grid(size))
+        right, up = right * np.float32(half * self.aspect), up * np.float32(half)
+        rays = np.empty((3, len(index)), np.float32)
+        for axis in range(3):
+            np.multiply(across, right[axis], out=rays[axis])
+            rays[axis] -= down * up[axis]
+            rays[axis] += forward[axis]
+        return rays
+
+
+@lru_cache(maxsize=2)
+def _pixel_grid(size: int) -> tuple[Floats, Floats]:
+    """Column and row of each pixel of the flat picture (size²,), from −1 to 1."""
+    line = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / size) - np.float32(1)
+    return np.tile(line, size), np.repeat(line, size)
 
 
 @dataclass(frozen=True, slots=True)

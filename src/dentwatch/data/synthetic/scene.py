@@ -40,16 +40,13 @@ class Scene:
         """Radiance (H, W, 3), exposed so that stops = 0 is correct, and the annotations of the damage that shows."""
         light = Light(self.vehicle.environment, self.turn)
         buffer = rasterize(self.vehicle.mesh, self.pose, self.size)
-        rays = self.pose.rays(self.size)
         car = buffer.depth.ravel() < FAR * 0.99
-        picture = background(self.vehicle, self.pose, rays, light, ~car).reshape(-1, 3)
+        picture = background(self.vehicle, self.pose, self.size, light, np.flatnonzero(~car))
         if not car.any():
             return self._metered(picture)[0], ()
-        eye = np.array(self.pose.eye, np.float32)
-        angle = 2 * np.tan(self.pose.field_of_view / 2) / self.size
         textures = self.vehicle.materials, self.vehicle.details
-        pixels = gather(buffer, padded(np.flatnonzero(car)), eye, rays, angle, textures)
-        clean = self._shade(pixels, light, ())
+        pixels = gather(buffer, padded(np.flatnonzero(car)), self.pose, textures)
+        clean = np.concatenate([self._shade(block, light, ()) for block in pixels.blocks()], 1)
         picture[pixels.index] = clean.T
         radiance, gain = self._metered(picture)
         position = np.full(self.size * self.size, -1, np.int32)

@@ -5,6 +5,7 @@ clear coat's reflectance at normal incidence is 0.04 (refractive index 1.5). Pix
 ``(3, N)`` with N a multiple of :data:`WIDTH`, because OpenCV's sampling wants rectangles.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from dentwatch.data.synthetic import atlas
 from dentwatch.data.synthetic.distractors import Distractors
-from dentwatch.data.synthetic.environment import Environment, look_up
-from dentwatch.data.synthetic.mesh import TEXTURE_SCALE, Floats, GBuffer, dot
+from dentwatch.data.synthetic.environment import Environment, look_up, wrapped
+from dentwatch.data.synthetic.mesh import TEXTURE_SCALE, Floats, GBuffer, Pose, dot
 from dentwatch.data.synthetic.paint import Paint
 
 WIDTH = 256
+BLOCK = 128 * WIDTH
+"""Pixels shaded at a time."""
 GAP = 0.0035
 """Width of panel gaps in metres."""
 _SLOPE = 1 / (atlas.BLUR * np.sqrt(2 * np.pi))  # of a blurred mask at its edge, per pixel of the atlas
@@ -49,6 +52,15 @@ class Pixels:
             self.footprint.take(chosen),
         )  # fmt: skip
 
+    def blocks(self) -> Iterator["Pixels"]:
+        """The pixels in blocks that fit the processor's cache, which makes shading a fifth faster."""
+        for start in range(0, len(self.index), BLOCK):
+            part = slice(start, start + BLOCK)
+            yield Pixels(
+                self.index[part], self.points[:, part], self.normals[:, part], self.views[:, part],
+                self.materials[:, part], self.gap[part], self.footprint[part],
+            )  # fmt: skip
+
     @property
     def metal(self) -> NDArray[np.bool_]:
         """Which pixels (N,) show painted metal or plastic: no glass, lamp or number plate."""
@@ -63,24 +75,20 @@ def padded(index: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def gather(
-    buffer: GBuffer,
-    seen: NDArray[np.intp],
-    eye: Floats,
-    rays: Floats,
-    pixel_angle: float,
-    textures: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    buffer: GBuffer, seen: NDArray[np.intp], pose: Pose, textures: tuple[NDArray[np.uint8], NDArray[np.uint8]]
 ) -> Pixels:
     """Collect the pixels ``seen`` (flat indices of the picture, padded) from the G-buffer."""
+    size = len(buffer.depth)
     depth = buffer.depth.ravel().take(seen)
-    ray = np.ascontiguousarray(rays.reshape(-1, 3).take(seen, 0).T)
-    points = eye[:, None] + ray * depth
+    ray = pose.rays(size, seen)
+    points = np.array(pose.eye, np.float32)[:, None] + ray * depth
     views = np.asarray(-ray / np.sqrt(dot(ray, ray)), np.float32)
     normals = np.ascontiguousarray(buffer.normals.reshape(-1, 3).take(seen, 0).T) - np.float32(0.5)
     normals /= np.copysign(np.sqrt(dot(normals, normals)) + np.float32(1e-6), dot(normals, views))
     texture = buffer.texture.reshape(-1, 3).take(seen, 0)
     u, v = (np.ascontiguousarray(texture[:, axis] * TEXTURE_SCALE).reshape(-1, WIDTH) for axis in (0, 1))
     first, second = (cv2.remap(texture, u, v, cv2.INTER_LINEAR).reshape(-1, 4) for texture in textures)
-    footprint = depth * np.float32(pixel_angle)
+    footprint = depth * np.float32(2 * np.tan(pose.field_of_view / 2) / size)
     points = np.asarray(points, np.float32)
     return Pixels(seen, points, normals, views, _coverage(first, second, footprint), _gaps(first, footprint), footprint)
 
@@ -122,14 +130,11 @@ class Light:
         cosine, sine = np.cos(self.turn), np.sin(self.turn)
         return np.array([cosine * x - sine * y, sine * x + cosine * y, z], np.float32)
 
-    def sample(self, panorama: Floats, directions: Floats) -> Floats:
-        """Radiance ``(3, N)`` of a panorama in directions ``(3, N)`` of the car's frame."""
-        cosine, sine = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
-        x, y, z = directions
-        turned_x, turned_y = cosine * x + sine * y, cosine * y - sine * x
-        shape = (-1, WIDTH)
-        found = look_up(panorama, turned_x.reshape(shape), turned_y.reshape(shape), z.reshape(shape))
-        return np.ascontiguousarray(found.reshape(-1, 3).T)
+    def sample(self, directions: Floats, *panoramas: Floats) -> list[Floats]:
+        """Radiance ``(3, N)`` of each panorama in unit directions ``(3, N)`` of the car's frame."""
+        x, y, z = (part.reshape(-1, WIDTH) for part in directions)
+        found = look_up(panoramas, x, y, z, self.turn)
+        return [np.ascontiguousarray(radiance.reshape(-1, 3).T) for radiance in found]
 
 
 def shade(
@@ -147,10 +152,9 @@ def shade(
     mirror = 2 * cosine * normals - pixels.views
     near = mirror + pixels.points * np.float32(1 / place.radius)  # nearby surroundings shift as the point moves
     near /= np.sqrt(dot(near, near))
-    sharp, glossy = light.sample(place.mirror, near), light.sample(place.glossy, near)
-    irradiance = light.sample(place.diffuse, normals) * _ambient(pixels, normals) + _sunlight(
-        pixels, normals, light, distractors
-    )
+    sharp, glossy = light.sample(near, place.mirror, place.glossy)
+    (sky,) = light.sample(normals, place.diffuse)
+    irradiance = sky * _ambient(pixels, normals) + _sunlight(pixels, normals, light, distractors)
     fresnel = np.float32(0.04) + np.float32(0.96) * _fifth_power(1 - facing)
     base, metal = paint.base[:, None], paint.metal[:, None]
     coat = (base * irradiance + metal * (np.float32(0.75) * glossy + np.float32(0.25) * irradiance)) * (1 - fresnel)
@@ -233,11 +237,6 @@ def _sunlight(pixels: Pixels, normals: Floats, light: Light, distractors: Distra
         )
         lit = lit * (1 - np.float32(distractors.shade) * np.clip(pattern * 3, 0, 1))
     return np.asarray(radiance[:, None] * lit, np.float32)
-
-
-def wrapped(value: Floats, period: int) -> Floats:
-    """``value`` modulo ``period``; NumPy's own remainder is several times slower."""
-    return np.asarray(value - np.floor(value * np.float32(1 / period)) * np.float32(period))
 
 
 def _tile(texture: Floats, u: Floats, v: Floats) -> Floats:

@@ -4,21 +4,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.synthetic.environment import wrapped
 from dentwatch.data.synthetic.mesh import Floats, Pose, dot
-from dentwatch.data.synthetic.shading import WIDTH, Light, padded, wrapped
+from dentwatch.data.synthetic.shading import WIDTH, Light, padded
 from dentwatch.data.synthetic.vehicle import Vehicle
 
 _SHADOW_SIDE, _SHADOW_METRES = 192, 12.0
 
 
-def background(vehicle: Vehicle, pose: Pose, rays: Floats, light: Light, free: NDArray[np.bool_]) -> Floats:
-    """Radiance (H, W, 3) of the pixels ``free`` (H·W,) of the car; the others stay 0."""
-    picture = np.zeros((rays.shape[0] * rays.shape[1], 3), np.float32)
-    if not free.any():
+def background(vehicle: Vehicle, pose: Pose, size: int, light: Light, index: NDArray[np.intp]) -> Floats:
+    """Radiance (size², 3) of the pixels ``index`` of the flat picture, which show no car; the others stay 0."""
+    picture = np.zeros((size * size, 3), np.float32)
+    if not len(index):
         return picture
-    index = np.flatnonzero(free)
-    direction = rays.reshape(-1, 3).take(index, 0)
-    x, y, z = (np.ascontiguousarray(direction[:, axis]) for axis in range(3))
+    x, y, z = pose.rays(size, index)
     eye_x, eye_y, eye_z = (np.float32(value) for value in pose.eye)
     place = light.environment
     # The surroundings stand on a cylinder around the car; its reach is where a ray leaves that cylinder.
@@ -34,12 +33,13 @@ def background(vehicle: Vehicle, pose: Pose, rays: Floats, light: Light, free: N
         distance = -eye_z / z.take(some) if is_ground else reach.take(some)
         hit_x, hit_y = eye_x + x.take(some) * distance, eye_y + y.take(some) * distance
         if is_ground:
-            pixel = distance * np.float32(pose.field_of_view / rays.shape[0])
+            pixel = distance * np.float32(pose.field_of_view / size)
             colour = _ground(vehicle, light, hit_x, hit_y, pixel)
         else:
             away = np.stack([hit_x, hit_y, eye_z + z.take(some) * distance])
             away /= np.sqrt(dot(away, away))
-            colour = light.sample(place.panorama, away).T
+            (colour,) = light.sample(away, place.panorama)
+            colour = colour.T
         picture[index.take(some)] = colour
     return picture
 
