@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.console import Console
 
 from dentwatch import settings as all_settings
-from dentwatch.cli.output import reporting
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.provenance import with_source
 from dentwatch.data.sources import open_source
@@ -36,21 +35,24 @@ def make(photos: int, seed: int, minutes: float, input_size: int, weights: str) 
     console = Console(stderr=True)
     settings = all_settings.load()
     settings = settings.model_copy(update={"home": settings.home / "starter"})
-    with reporting(console) as report:
-        made = settings.home / f"photos-{photos}-{seed}"
-        if not (made / "annotations.json").exists():
-            generate(made, photos, seed, on_progress=lambda done, total: report("Making photos", done, total))
-        store = DatasetStore(settings.dataset_store_url)
-        if store.latest() is None:
-            Ingest(settings).run(with_source(open_source(str(made)).photos(), SOURCE))
-        folder = RunFolder(settings.home / "runs" / RUN)
-        if folder.record() is None:
-            run = RunSettings(
-                weights=weights, input_size=input_size, epochs=1000, minutes=minutes, validate_every=2, seed=seed
-            )
-            train(settings, run, name=RUN, progress=report, console=console)
-        else:
-            resume(settings, RUN, progress=report, console=console)
+
+    def report(work: str, done: int, total: int) -> None:
+        if done == total:
+            console.print(f"{work}: {total:,}", highlight=False)
+
+    made = settings.home / f"photos-{photos}-{seed}"
+    if not (made / "annotations.json").exists():
+        generate(made, photos, seed, on_progress=lambda done, total: report("Making photos", done, total))
+    if DatasetStore(settings.dataset_store_url).latest() is None:
+        Ingest(settings).run(with_source(open_source(str(made)).photos(), SOURCE))
+    folder = RunFolder(settings.home / "runs" / RUN)
+    if folder.record() is None:
+        run = RunSettings(
+            weights=weights, input_size=input_size, epochs=1000, minutes=minutes, validate_every=2, seed=seed
+        )
+        train(settings, run, name=RUN, progress=report, console=console)
+    else:
+        resume(settings, RUN, progress=report, console=console)
     return folder.path / "model"
 
 

@@ -19,6 +19,7 @@ from torchvision.ops import nms, roi_align
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.contract import Detector, Target, ignored_points
 from dentwatch.training.detectors.torchvision_parts import (
+    anchors_of,
     apply_offsets,
     as_image_list,
     as_torchvision,
@@ -45,10 +46,7 @@ class FasterRcnnDetector(Detector):
         # torchvision offers no other way to leave regions out of the two stages' samples.
         self.network.rpn.__class__ = _LenientProposals
         self.network.roi_heads.__class__ = _LenientHeads
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, input_size, input_size)
-            features = list(self.network.backbone.eval()(blank).values())
-            anchors = self.network.rpn.anchor_generator(as_image_list(blank), features)[0]
+        anchors = anchors_of(self.network.backbone, self.network.rpn.anchor_generator, input_size)
         self.register_buffer("anchors", anchors, persistent=False)
         self.train()
 

@@ -15,8 +15,8 @@ from torchvision.ops import box_iou
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.contract import Detector, Target, ignored_points
 from dentwatch.training.detectors.torchvision_parts import (
+    anchors_of,
     apply_offsets,
-    as_image_list,
     as_torchvision,
     centres,
     download,
@@ -37,10 +37,7 @@ class RetinaNetDetector(Detector):
     def __init__(self, size: str, labels: tuple[str, ...], input_size: int) -> None:
         super().__init__(size, labels, input_size)
         self.network: RetinaNet = _mobilenet(len(labels)) if size == "mobilenet" else _resnet50(len(labels))
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, input_size, input_size)
-            features = list(self.network.backbone.eval()(blank).values())
-            anchors = self.network.anchor_generator(as_image_list(blank), features)[0]
+        anchors = anchors_of(self.network.backbone, self.network.anchor_generator, input_size)
         self.register_buffer("anchors", anchors, persistent=False)
         self.train()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from dentwatch.errors import TrainingError
@@ -30,6 +30,15 @@ def as_image_list(images: Tensor) -> ImageList:
 def as_torchvision(targets: Sequence[Target], device: torch.device, first_label: int) -> list[dict[str, Tensor]]:
     """Targets in torchvision's form; its two-stage detectors keep label 0 for the background."""
     return [{"boxes": target.boxes.to(device), "labels": target.labels.to(device) + first_label} for target in targets]
+
+
+def anchors_of(backbone: nn.Module, generator: nn.Module, side: int) -> Tensor:
+    """The anchors ``(A, 4)`` xyxy of a square photo of ``side`` pixels; they are the same for every photo."""
+    blank = torch.zeros(1, 3, side, side)
+    with torch.no_grad():
+        features = list(backbone.eval()(blank).values())
+        anchors: Tensor = generator(as_image_list(blank), features)[0]
+    return anchors
 
 
 def centres(boxes: Tensor) -> Tensor:
