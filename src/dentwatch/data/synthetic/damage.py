@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.data.synthetic.mesh import Floats, dot
+from dentwatch.data.synthetic.mesh import Floats, cross, dot
 
 ROW = 256
 """Pixels come in multiples of this many, because OpenCV's sampling wants rectangles."""
@@ -30,13 +30,12 @@ class Place:
     @classmethod
     def on(cls, point: Floats, normal: Floats, turn: float) -> "Place":
         """A place whose tangents are turned by ``turn`` radians from the horizontal."""
-        level = np.cross([0.0, 0.0, 1.0], normal)
-        if np.linalg.norm(level) < 0.05:
-            level = np.array([1.0, 0.0, 0.0]) - normal * normal[0]
-        level = level / np.linalg.norm(level)
-        rise = np.cross(normal, level)
+        up = (0.0, 0.0, 1.0) if abs(normal[2]) < 0.998 else (0.0, 1.0, 0.0)
+        level = cross(up, normal.tolist())
+        level /= np.linalg.norm(level)
+        rise = cross(normal.tolist(), level.tolist())
         along = np.cos(turn) * level + np.sin(turn) * rise
-        across = np.cross(normal, along)
+        across = cross(normal.tolist(), along.tolist())
         return cls(*(np.asarray(vector, np.float32) for vector in (point, normal, along, across)))
 
     def local(self, points: Floats) -> tuple[Floats, Floats, Floats]:

@@ -75,26 +75,27 @@ def _curve(
     rng: np.random.Generator, start: tuple[float, float], end: tuple[float, float], wobble: float
 ) -> NDArray[np.float64]:
     count = 9
-    share = np.linspace(0, 1, count)[:, None]
-    path = np.array(start) + (np.array(end) - np.array(start)) * share
-    bend = rng.normal(0, wobble) * np.sin(np.pi * share[:, 0] * rng.uniform(0.6, 1.4))
+    share = np.linspace(0, 1, count)
+    bend, waves = rng.normal(0, wobble), rng.uniform(0.6, 1.4)
     jitter = np.cumsum(rng.normal(0, wobble * 0.09, count))
-    path[:, 1] += bend + jitter
-    return np.asarray(path)
+    path = np.empty((count, 2))
+    path[:, 0] = start[0] + (end[0] - start[0]) * share
+    path[:, 1] = start[1] + (end[1] - start[1]) * share + bend * np.sin(np.pi * waves * share) + jitter
+    return path
 
 
 def _stroke(
     canvas: Bytes, path: NDArray[np.float64], width: float, value: int, rng: np.random.Generator, broken: float
 ) -> None:
-    """A line ``width`` pixels wide whose strength varies along it; thinner than a pixel means fainter."""
+    """A line ``width`` pixels wide in pieces of different strength; thinner than a pixel means fainter."""
     points = np.round(path * 2**_SHIFT).astype(np.int32)
     thick = max(1, round(width))
-    strength = value * min(1.0, width)
-    for index in range(len(points) - 1):
-        if rng.random() < broken:
-            continue
-        level = int(np.clip(strength * rng.uniform(0.6, 1.1), 0, 255))
-        cv2.line(canvas, points[index].tolist(), points[index + 1].tolist(), level, thick, cv2.LINE_AA, _SHIFT)
+    starts = np.arange(0, len(points) - 1, 2)
+    levels = np.clip(value * min(1.0, width) * rng.uniform(0.6, 1.1, len(starts)), 0, 255).astype(int).tolist()
+    kept = rng.random(len(starts)) >= broken
+    for start, level, keep in zip(starts.tolist(), levels, kept.tolist(), strict=True):
+        if keep:
+            cv2.polylines(canvas, [points[start : start + 3]], False, level, thick, cv2.LINE_AA, _SHIFT)
 
 
 def _blank(shape: tuple[int, int]) -> tuple[Bytes, Bytes]:
@@ -122,7 +123,7 @@ def _lines(rng: np.random.Generator, shape: tuple[int, int], density: float) -> 
 def _envelope(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
     """A soft ragged ellipse, 0 to 1."""
     height, width = shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)[None]
     bump = cv2.resize(fractal(rng, 64, 3, 3), (width, height))
     return np.asarray(np.clip(2.2 * (1 - x**2 - y**2) + 0.7 * bump, 0, 1), np.float32)
 
