@@ -1,0 +1,33 @@
+"""What the tests of training share."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_cars import write_source
+
+from dentwatch.data.ingest import Ingest
+from dentwatch.data.sources import open_source
+from dentwatch.settings import Settings
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # small networks gain nothing from more
+
+
+@pytest.fixture(scope="session")
+def _ingested(tmp_path_factory: pytest.TempPathFactory, empty_tracking_database: Path) -> Path:
+    folder = tmp_path_factory.mktemp("stock")
+    source = write_source(folder / "source")
+    Ingest(Settings(home=folder / "home")).run(open_source(source).photos())
+    shutil.copy(empty_tracking_database, folder / "home")
+    return folder / "home"
+
+
+@pytest.fixture
+def stocked(home: Path, _ingested: Path) -> Path:
+    """A DENTWATCH_HOME with a dataset version of 22 small photos: 16 to train on, 6 for val."""
+    shutil.copytree(_ingested, home)
+    return home
