@@ -129,6 +129,15 @@ class TestOverrides:
         with pytest.raises(PhotoError, match="CSV"):
             found["gone.jpg"].read()
 
+    def test_a_named_field_goes_before_the_sidecar_of_an_export(self, tmp_path: Path) -> None:
+        images = [{"id": 1, "file_name": "a.jpg", "plate": "AB 1"}]
+        document = {"images": images, "annotations": [], "categories": []}
+        sidecar = {"file": "a.jpg", "name": "front.jpg", "vehicle": "V1", "split": "test", "notes": ["near_duplicate"]}
+        files = {"x.json": document, "a.jpg": photo(), "dentwatch.jsonl": sidecar}
+        found = read_tree(tmp_path, files)["front.jpg"]
+        assert (found.vehicle, found.split, found.notes) == ("V1", "test", ("near_duplicate",))
+        assert read_tree(tmp_path, files, vehicle_field="plate")["front.jpg"].vehicle == "AB 1"
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [

@@ -65,12 +65,30 @@ def _photo(scan: Scan, path: str, element: Element, options: ReadOptions) -> Inc
         photo = scan.missing(name or f"{path}#image {element.get('id')}", path, resolved.problem)
     else:
         photo = IncomingPhoto(resolved.path, scan.tree.reader(resolved.path))
+    annotations, fields, problems = _shapes(element, path)
+    problems = [*photo.problems, *problems]
+    vehicle = vehicle_of(fields, options.vehicle_field)
+    if options.vehicle_field and vehicle is None:
+        problems.append(("vehicle_missing", f"{name} has no attribute {options.vehicle_field} in {path}"))
+    return replace(
+        photo,
+        annotations=tuple(annotations),
+        width=size_of(element.get("width")),
+        height=size_of(element.get("height")),
+        vehicle=vehicle,
+        split=split_of(subset) or split_of_path(photo.name),
+        problems=tuple(problems),
+    )
+
+
+def _shapes(image: Element, path: str) -> tuple[list[IncomingAnnotation], dict[str, str | None], list[tuple[str, str]]]:
+    """The annotations of an image element, its fields, and the problems of shapes that are no annotation."""
     annotations: list[IncomingAnnotation] = []
-    problems = list(photo.problems)
-    fields: dict[str, str | None] = dict(element.attrib)
-    for position, shape in enumerate(element, start=1):
+    problems: list[tuple[str, str]] = []
+    fields: dict[str, str | None] = dict(image.attrib)
+    for position, shape in enumerate(image, start=1):
         attributes = {item.get("name", ""): item.text for item in shape.findall("attribute")}
-        where = f"shape {position} ({shape.tag}) of {name} in {path}"
+        where = f"shape {position} ({shape.tag}) of {image.get('name')} in {path}"
         if shape.tag == "tag" and attributes:
             fields.update(attributes)
             continue
@@ -85,18 +103,7 @@ def _photo(scan: Scan, path: str, element: Element, options: ReadOptions) -> Inc
         else:
             annotator, original = text_of(attributes.get("annotator")), text_of(attributes.get("original_label"))
             annotations.append(IncomingAnnotation(label, box, annotator, original))
-    vehicle = vehicle_of(fields, options.vehicle_field)
-    if options.vehicle_field and vehicle is None:
-        problems.append(("vehicle_missing", f"{name} has no attribute {options.vehicle_field} in {path}"))
-    return replace(
-        photo,
-        annotations=tuple(annotations),
-        width=size_of(element.get("width")),
-        height=size_of(element.get("height")),
-        vehicle=vehicle,
-        split=split_of(subset) or split_of_path(photo.name),
-        problems=tuple(problems),
-    )
+    return annotations, fields, problems
 
 
 def _rectangle(shape: Element) -> Box | None:

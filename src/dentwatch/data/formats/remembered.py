@@ -52,8 +52,11 @@ class Remembered:
         width, height = size_of(fields.get("width")), size_of(fields.get("height"))
         return (width, height) if width and height else None
 
-    def apply(self, photo: IncomingPhoto) -> IncomingPhoto:
-        """The photo with what the sidecar says about it, which goes before what folders and files are called."""
+    def apply(self, photo: IncomingPhoto, keep_vehicle: bool = False) -> IncomingPhoto:
+        """The photo with what the sidecar says about it, which goes before what folders and files are called.
+
+        ``keep_vehicle`` keeps a vehicle that was found, since the user named the field to find it in.
+        """
         fields = self.fields(photo.name)
         if not fields:
             return photo
@@ -64,7 +67,7 @@ class Remembered:
             annotations=_completed(photo.annotations, fields.get("annotations")),
             width=photo.width or size_of(fields.get("width")),
             height=photo.height or size_of(fields.get("height")),
-            vehicle=text_of(fields.get("vehicle")) or photo.vehicle,
+            vehicle=(photo.vehicle if keep_vehicle else None) or text_of(fields.get("vehicle")) or photo.vehicle,
             split=split_of(fields.get("split")) or photo.split,
             licence=text_of(fields.get("licence")) or photo.licence,
             consent=text_of(fields.get("consent")) or photo.consent,

@@ -39,7 +39,7 @@ class FileSource:
             chosen, files = self._reading
             for photo in chosen.read(self._scan, files, self._options):
                 seen.add(photo.name)
-                yield self._scan.remembered.apply(photo)
+                yield self._scan.remembered.apply(photo, keep_vehicle=self._options.vehicle_field is not None)
         for path in self._scan.photos:
             if path not in seen:
                 photo = IncomingPhoto(path, self._scan.tree.reader(path), split=split_of_path(path))
