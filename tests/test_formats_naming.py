@@ -1,7 +1,10 @@
 """Exported photos get names that every file system takes, and that no two of them share."""
 
+import io
+
 import pytest
 from photo_trees import photo
+from PIL import Image
 
 from dentwatch.data.formats.naming import Names, safe_path
 from dentwatch.records.annotations import PhotoRecord
@@ -50,10 +53,6 @@ def test_the_same_record_twice_gets_two_names() -> None:
 
 @pytest.mark.parametrize(("format", "ending"), [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp")])
 def test_a_name_without_ending_gets_the_photos(format: str, ending: str) -> None:
-    import io
-
-    from PIL import Image
-
     out = io.BytesIO()
     Image.new("RGB", (8, 8)).save(out, format)
     assert Names().path_for(record("row 7"), out.getvalue()) == f"row 7{ending}"

@@ -7,7 +7,7 @@ import unicodedata
 
 from PIL import Image, UnidentifiedImageError
 
-from dentwatch.data.formats.scan import is_photo, suffix
+from dentwatch.data.formats.scan import PHOTO_SUFFIXES, is_photo, suffix
 from dentwatch.records.annotations import PhotoRecord
 
 _UNSAFE = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]')
@@ -68,5 +68,4 @@ def _ending_of(data: bytes) -> str:
             name = (image.format or "").lower()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError):
         return ".jpg"
-    ending = f".{name}"
-    return ".jpg" if name in ("jpeg", "mpo") or not is_photo(ending) else ending
+    return ".jpg" if name in ("jpeg", "mpo") or f".{name}" not in PHOTO_SUFFIXES else f".{name}"
