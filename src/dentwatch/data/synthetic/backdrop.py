@@ -238,7 +238,8 @@ def _garage(rng: np.random.Generator, ground: Floats, tile: float) -> Backdrop:
     tint = np.array([rng.uniform(0.85, 1.1), 1.0, rng.uniform(0.8, 1.12)])
     scene = (scene * rng.uniform(0.3, 0.8)) * tint
     scene[lamp] = rng.uniform(6, 18) * tint
-    panorama = np.ascontiguousarray(cv2.resize(scene.astype(np.float32), (COLUMNS, ROWS)))
+    soft = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), 0.9)  # tubes and joints are drawn without smooth edges
+    panorama = np.ascontiguousarray(cv2.resize(soft, (COLUMNS, ROWS)))
     _clutter(rng, panorama)
     if rng.random() < 0.5:  # an open door: daylight from one side
         left, wide = int(rng.integers(0, COLUMNS)), int(rng.integers(150, 420))

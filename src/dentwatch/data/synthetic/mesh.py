@@ -52,7 +52,9 @@ def grid_normals(points: NDArray[np.floating], outward: NDArray[np.floating]) ->
     """Unit normals ``(R, C, 3)`` of a grid of points ``(R, C, 3)``, on the side that ``outward`` points to."""
     along, across = np.gradient(points, axis=1), np.gradient(points, axis=0)
     normals = np.cross(along, across)
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-9
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals = np.where(length < 1e-9, outward, normals)  # where the grid is pinched to a point
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     sign = np.where(np.sum(normals * outward, axis=-1, keepdims=True) < 0, -1.0, 1.0)
     return np.asarray(normals * sign, np.float32)
 

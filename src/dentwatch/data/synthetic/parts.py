@@ -46,7 +46,7 @@ def wheel(body: Body, lower: Outline, axle: float, turn: float, steer: float) ->
     cosine, sine = np.cos(steer), np.sin(steer)
     rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
     reach = float(np.interp(-axle, -lower.points[:, 0], lower.points[:, 1]))
-    hub = np.array([axle, reach + body.flare - 0.06, radius])
+    hub = np.array([axle, reach + body.flare - 0.02, radius])
     return grid(flat @ rotation.T + hub, normals @ rotation.T, uv)
 
 
