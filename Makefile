@@ -10,7 +10,7 @@ demo: $(READY)  ## The main job: photos in, a trained and registered model and a
 	@$(BIN)/dentwatch demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: check  ## Format, types, layers and tests.
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
