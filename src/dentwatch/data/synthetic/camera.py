@@ -74,10 +74,9 @@ class Camera:
 
     def expose(self, radiance: Floats, rng: np.random.Generator) -> Floats:
         """The sensor's linear answer (H, W, 3) to radiance (H, W, 3), 1 being white: optics, exposure and noise."""
-        light = self._blur(radiance) * np.float32(2.0**self.stops)
-        if self.vignetting:
-            light = light * _corner_falloff(light.shape[0], light.shape[1], self.vignetting)
-        electrons = np.clip(light, 0, _WHITE)
+        light = self._blur(radiance)
+        falloff = _corner_falloff(light.shape[0], light.shape[1], self.vignetting)
+        electrons = np.clip(light * (falloff * np.float32(2.0**self.stops)), 0, _WHITE)
         electrons *= np.float32(self.full_well)
         deviation = np.sqrt(electrons + np.float32(self.read_noise**2))
         deviation *= _grain(rng, electrons.shape)

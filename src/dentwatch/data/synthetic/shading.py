@@ -187,17 +187,19 @@ def _other_materials(
         chosen = np.flatnonzero(cover > 0.004)
         if not len(chosen):
             continue
-        light, mirror, rough = irradiance[:, chosen], sharp[:, chosen], glossy[:, chosen]
         diffuse, rough_share, mirror_share, added_fresnel = _MATERIALS[number]
-        f = fresnel[chosen] * np.float32(added_fresnel)
-        colour = diffuse * light + rough_share * rough + (np.float32(mirror_share) + f) * mirror
+        light = irradiance.take(chosen, 1)
+        f = fresnel.take(chosen) * np.float32(added_fresnel) + np.float32(mirror_share)
+        colour = diffuse * light + f * sharp.take(chosen, 1)
+        if rough_share is not None:
+            colour += rough_share * glossy.take(chosen, 1)
         if number == 1 and scratch is not None:  # plastic is scuffed a little where the paint is scratched
             colour += (np.float32(0.35) * light - colour) * (scratch[chosen, 3] * np.float32(0.5))
         if number == 2:  # the reflector behind a clear lamp
-            x, y, z = pixels.points[:, chosen]
+            x, y, z = pixels.points.take(chosen, 1)
             facets = np.sin(y * np.float32(110)) * np.sin((z + x) * np.float32(50))
             colour *= np.float32(0.8) + np.float32(0.2) * facets
-        result[:, chosen] += colour * cover[chosen]
+        result[:, chosen] += colour * cover.take(chosen)
     return result
 
 
@@ -207,12 +209,12 @@ def _tinted(r: float, g: float, b: float) -> Floats:
 
 _MATERIALS = (
     # diffuse, glossy and mirror reflectance, and how much of the Fresnel reflectance is added to the mirror
-    (_tinted(0.022, 0.022, 0.022), _tinted(0, 0, 0), 0.05, 1.0),  # glass over a dark interior
+    (_tinted(0.022, 0.022, 0.022), None, 0.05, 1.0),  # glass over a dark interior
     (_tinted(0.028, 0.028, 0.028), _tinted(0.035, 0.035, 0.035), 0.0, 0.12),  # black plastic and rubber
     (_tinted(0.10, 0.10, 0.10), _tinted(0.28, 0.28, 0.28), 0.06, 1.0),  # a clear lamp
     (_tinted(0.30, 0.012, 0.014), _tinted(0.15, 0.006, 0.007), 0.03, 1.0),  # a tail lamp
     (_tinted(0.08, 0.08, 0.08), _tinted(0.34, 0.34, 0.34), 0.22, 0.0),  # chrome and wheel rims
-    (_tinted(0.72, 0.72, 0.70), _tinted(0, 0, 0), 0.0, 0.3),  # a number plate
+    (_tinted(0.72, 0.72, 0.70), None, 0.0, 0.3),  # a number plate
 )
 
 

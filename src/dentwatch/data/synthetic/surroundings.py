@@ -51,15 +51,14 @@ def _ground(vehicle: Vehicle, light: Light, x: Floats, y: Floats, footprint: Flo
     scale = np.float32(512 / place.tile)
     u, v = wrapped((cosine * x + sine * y) * scale, 512), wrapped((cosine * y - sine * x) * scale, 512)
     texture = cv2.remap(place.ground, u.reshape(shape), v.reshape(shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    mean = place.ground.mean((0, 1))
+    mean = np.array(cv2.mean(place.ground)[:3], np.float32)
     blur = np.clip(footprint * scale * np.float32(0.35) - np.float32(0.5), 0, 1)[:, None]
     colour = texture.reshape(-1, 3)
     colour = colour + (mean - colour) * blur
     body = vehicle.body
-    away = np.hypot(
-        np.maximum(np.abs(x) - np.float32(body.length / 2 - 0.25), 0),
-        np.maximum(np.abs(y) - np.float32(body.width / 2 - 0.15), 0),
-    )
+    beside = np.maximum(np.abs(x) - np.float32(body.length / 2 - 0.25), 0)
+    before = np.maximum(np.abs(y) - np.float32(body.width / 2 - 0.15), 0)
+    away = np.sqrt(beside * beside + before * before)
     contact = 1 - np.float32(0.88) * np.exp(-away / np.float32(0.22)) * np.clip(1 - away / 2, 0, 1)
     colour *= contact[:, None]
     if place.sun_radiance.any():

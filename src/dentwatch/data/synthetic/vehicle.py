@@ -36,7 +36,7 @@ def _stream(seed: int, *path: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=path))
 
 
-VEHICLES_PER_PLACE = 3
+VEHICLES_PER_PLACE = 4
 """Consecutive vehicles that stand in the same place, as at a dealer's."""
 
 
