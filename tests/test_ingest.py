@@ -19,6 +19,7 @@ from dentwatch.data.provenance import source_name, with_source, without_password
 from dentwatch.data.retry import Retry
 from dentwatch.data.sources import open_source
 from dentwatch.data.statistics import STATISTIC_NAMES
+from dentwatch.data.validation import NOTES, REASONS
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.photos import PhotoStore
@@ -137,7 +138,7 @@ def test_stated_splits_are_kept_and_torn_vehicles_mended(home: Path, tmp_path: P
     assert report.split_origins == {"stated": 2, "hash": 1}
 
 
-REASONS: list[tuple[str, Callable[[Garage], Garage]]] = [
+SPOILED: list[tuple[str, Callable[[Garage], Garage]]] = [
     ("not_an_image", lambda garage: garage.add("x.jpg", b"just text", [SCRATCH])),
     ("truncated", lambda garage: garage.add("x.jpg", jpeg(picture(50))[:1500], [SCRATCH])),
     ("unreadable", lambda garage: garage.add("x.jpg", b"\xff\xd8\xff\xe0 no more", [SCRATCH])),
@@ -147,7 +148,7 @@ REASONS: list[tuple[str, Callable[[Garage], Garage]]] = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "spoil"), REASONS)
+@pytest.mark.parametrize(("reason", "spoil"), SPOILED)
 def test_what_is_no_usable_photo_is_set_aside_whole(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, spoil: Callable[[Garage], Garage]
 ) -> None:
@@ -361,3 +362,22 @@ def test_the_real_photos(home: Path, shared: Path) -> None:
     assert {"cizik", "gocuk"} <= {
         item.original_label for row in store().get("latest").photos() for item in row.annotations
     }
+
+
+def test_what_a_source_cannot_read_is_reported_and_kept(home: Path, tmp_path: Path) -> None:
+    garage = Garage(tmp_path / "cars").add("a.jpg", jpeg(picture(1)), [SCRATCH], vehicle_group="a")
+    garage.add("b.jpg", jpeg(picture(2)), [("scratch", ["x", 1, 2, 3])], vehicle_group="b")  # type: ignore[list-item]
+    garage.annotations.append({"id": 99, "image_id": 77, "category_id": 1, "bbox": [1, 1, 5, 5]})
+    garage.images.append({"id": 50, "width": 5, "height": 5})
+    garage.images.append(dict(garage.images[0], id=60))
+    report = ingest(garage.write(), source={"vehicle_field": "vehicle_group"})
+    assert report.photos_set_aside == {"annotation_orphaned": 1, "entry_malformed": 1}
+    assert report.annotations_set_aside == {"box_malformed": 1}
+    assert [(row.annotated, row.notes) for row in rows().values()] == [
+        (name == "a.jpg", ("entry_duplicate",) if name == "a.jpg" else ("annotations_set_aside",)) for name in rows()
+    ]
+
+
+def test_every_reason_and_note_is_documented() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
+    assert [name for name in (*REASONS, *NOTES) if f"`{name}`" not in text] == []

@@ -12,30 +12,37 @@ if TYPE_CHECKING:
     from dentwatch.data.ingest import Ingest
     from dentwatch.records.datasets import DatasetStore
 
-app = typer.Typer(no_args_is_help=True, help="Take photos in, look at dataset versions, and give them out again.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Take photos in, look at dataset versions, and give them out again.",
+    epilog="Example: `dentwatch data ingest cars/ && dentwatch data show`",
+)
 
 MapOption = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="CLASS=LABEL", help="What a class of the source is here; `ignore` drops it."),
 ]
 MapFileOption = Annotated[
-    Path | None, typer.Option("--map-file", help="The same as a file: YAML `class: label`, or CSV with two columns.")
+    Path | None,
+    typer.Option("--map-file", help="The same as a file: YAML lines `class: label`, or CSV with two columns."),
 ]
 LicenceOption = Annotated[str | None, typer.Option("--licence", help="Licence of photos that state none.")]
 ConsentOption = Annotated[str | None, typer.Option("--consent", help="Consent of photos that state none.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes that examine photos (default: a setting)."),
+    typer.Option("--workers", min=1, help="Processes that examine photos. Default: the setting."),
 ]
 UpdateOption = Annotated[
-    bool, typer.Option("--update", help="Where a known photo comes with other annotations, take the new ones.")
+    bool,
+    typer.Option("--update", metavar="", help="Where a known photo comes with other annotations, take the new ones."),
 ]
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="latest, an id, or at least its first 6 letters.")]
 
 
 @app.command(
-    epilog="Examples: dentwatch data ingest cars/ · dentwatch data ingest s3://bucket/cars.zip --map 'Paint chip=dent'"
-    " · dentwatch data ingest postgresql://user@host/cars --query 'SELECT photo, vehicle FROM photos'"
+    epilog="Examples:\n\n- `dentwatch data ingest cars/`\n"
+    "- `dentwatch data ingest s3://bucket/cars.zip --map 'Paint chip=dent'`\n"
+    "- `dentwatch data ingest postgresql://user@host/cars --query 'SELECT photo, vehicle FROM photos'`"
 )
 def ingest(
     source: Annotated[
@@ -94,7 +101,7 @@ def ingest(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: dentwatch data versions --json | jq -r '.versions[-1].id'")
+@app.command(epilog="Example: `dentwatch data versions --json | jq -r '.versions[-1].id'`")
 def versions(as_json: JsonOption = False) -> None:
     """List the dataset versions, oldest first."""
     from dentwatch.cli.dataset_tables import versions_table
@@ -108,7 +115,7 @@ def versions(as_json: JsonOption = False) -> None:
         out.print("There is no dataset version yet; `dentwatch data ingest SOURCE` makes one.")
 
 
-@app.command(epilog="Example: dentwatch data show latest")
+@app.command(epilog="Example: `dentwatch data show latest`")
 def show(ref: RefArgument = "latest", as_json: JsonOption = False) -> None:
     """Show what a dataset version holds: splits, labels, vehicles, sources, licences, notes."""
     from dentwatch.cli.dataset_tables import print_info
@@ -117,7 +124,7 @@ def show(ref: RefArgument = "latest", as_json: JsonOption = False) -> None:
     print_json(info.model_dump()) if as_json else print_info(info)
 
 
-@app.command(epilog="Example: dentwatch data diff 51f328 latest")
+@app.command(epilog="Example: `dentwatch data diff 51f328 latest`")
 def diff(
     before: RefArgument,
     after: RefArgument = "latest",
@@ -137,7 +144,7 @@ def diff(
         print_changes(found, old.id, new.id, limit)
 
 
-@app.command(epilog="Example: dentwatch data export latest --format yolo --out cars-yolo")
+@app.command(epilog="Example: `dentwatch data export latest --format yolo --out cars-yolo`")
 def export(
     ref: RefArgument,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write; it must be new or empty.")],
@@ -162,7 +169,7 @@ def export(
         out.print(f"{counts} of {version.id[:12]} are in {written.folder}.", markup=False)
 
 
-@app.command("set-aside", epilog="Example: dentwatch data set-aside --reason unknown_class")
+@app.command("set-aside", epilog="Example: `dentwatch data set-aside --reason unknown_class`")
 def set_aside(
     reason: Annotated[str | None, typer.Option(help="Only what was set aside for this reason.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most entries listed (--json lists all).")] = 20,
@@ -180,7 +187,7 @@ def set_aside(
         print_set_aside(entries, limit)
 
 
-@app.command(epilog="Example: dentwatch data retry --reason unknown_class --map 'Paint chip=scratch'")
+@app.command(epilog="Example: `dentwatch data retry --reason unknown_class --map 'Paint chip=scratch'`")
 def retry(
     reason: Annotated[str | None, typer.Option(help="Only what was set aside for this reason.")] = None,
     mapping: MapOption = None,
@@ -198,13 +205,19 @@ def retry(
 
     attempt = Retry(settings.load(), reason, licence, consent)
     total = sum(attempt.can_try(entry) for entry in _store().set_aside())
+    if not total:
+        err.print("Nothing that is set aside can be tried again; `dentwatch data set-aside` lists it.")
+    if not total and not as_json:
+        what = f"for {reason}" if reason else "at all"
+        out.print(f"Nothing is set aside {what} that could be tried again.", markup=False)
+        return
     with progress() as bar:
         task = bar.add_task("Trying again", total=total)
         report = attempt.run(_ingest(mapping, map_file, workers, update), lambda: bar.advance(task))
     print_json(report.as_plain()) if as_json else print_report(report)
 
 
-app.command(epilog="Example: dentwatch data generate photos --count 400 --seed 7")(generate)
+app.command(epilog="Example: `dentwatch data generate photos --count 400 --seed 7 --stops -2`")(generate)
 
 
 def _store() -> "DatasetStore":

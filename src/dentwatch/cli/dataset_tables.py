@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dentwatch.cli.ingest_summary import split_table
-from dentwatch.cli.output import out
+from dentwatch.cli.output import out, print_table, table
 from dentwatch.data.difference import Change
 from dentwatch.data.validation import NOTES, REASONS
 from dentwatch.records.dataset_info import DatasetInfo
@@ -17,17 +17,13 @@ from dentwatch.records.set_aside import SetAside
 
 def versions_table(infos: list[DatasetInfo]) -> Table:
     """One line per version."""
-    table = Table()
-    table.add_column("Version", style="bold", no_wrap=True)
-    table.add_column("Created (UTC)", no_wrap=True)
-    for name in ("Photos", "Annotated", "Vehicles", "Boxes"):
-        table.add_column(name, justify="right")
-    table.add_column("Grown from")
+    numbers = ("Photos", "Annotated", "Vehicles", "Boxes")
+    rows = table("Version", "Created (UTC)", *numbers, "Grown from", numbers=numbers)
     for info in infos:
         counts = (info.photos, info.annotated, info.vehicles, info.boxes)
         created = info.created[:16].replace("T", " ")
-        table.add_row(info.id[:12], created, *(f"{count:,}" for count in counts), (info.parent or "")[:12])
-    return table
+        rows.add_row(info.id[:12], created, *(f"{count:,}" for count in counts), (info.parent or "")[:8])
+    return rows
 
 
 def print_info(info: DatasetInfo) -> None:
@@ -39,7 +35,8 @@ def print_info(info: DatasetInfo) -> None:
         f"{info.photos:,} photos of {info.vehicles:,} vehicles; {info.annotated:,} annotated"
         f" ({info.undamaged:,} of them without damage); {info.boxes:,} boxes."
     )
-    out.print(split_table(info))
+    print_table(split_table(info), "Splits")
+    out.print()
     for title, counts in (("Sources", info.sources), ("Licences", info.licences), ("Consents", info.consents)):
         named = ", ".join(f"{name or 'not stated'} ({count:,})" for name, count in counts.items())
         out.print(f"{title}: {named}.", markup=False)
@@ -62,10 +59,10 @@ def print_changes(changes: Iterable[Change], before: str, after: str, limit: int
             out.print(_sentence(change), markup=False)
     if kinds.total() > limit:
         out.print(f"… and {kinds.total() - limit:,} more (--limit, or --json for all)")
-    out.print(f"From [bold]{before[:12]}[/] to [bold]{after[:12]}[/]:")
     if not kinds:
-        out.print("nothing differs.")
+        out.print(f"From [bold]{before[:12]}[/] to [bold]{after[:12]}[/] nothing differs.")
         return
+    out.print(f"From [bold]{before[:12]}[/] to [bold]{after[:12]}[/]:")
     out.print(", ".join(f"{kinds[kind]:,} photos {kind}" for kind in ("added", "removed", "changed")) + ".")
     for title, counts in (("Boxes added", added), ("Boxes removed", removed), ("Photos with another", fields)):
         if counts:
@@ -74,25 +71,23 @@ def print_changes(changes: Iterable[Change], before: str, after: str, limit: int
 
 def print_set_aside(entries: Iterable[SetAside], limit: int) -> None:
     """The first ``limit`` entries, and how many there are by reason."""
-    table = Table(title="Set aside", title_justify="left")
-    for name in ("Photo", "What", "Reason", "Detail"):
-        table.add_column(name, overflow="fold")
+    rows = table("Photo", "What", "Reason", "Detail")
     reasons: Counter[str] = Counter()
     for entry in entries:
         reasons[entry.reason] += 1
         if reasons.total() <= limit:
             boxes = len(json.loads(entry.annotations or "[]"))
             what = "photo" if entry.kind == "photo" else f"{boxes or 1} annotation{'s' * (boxes > 1)}"
-            table.add_row(escape(entry.name), what, entry.reason, escape(entry.detail))
+            rows.add_row(escape(entry.name), what, entry.reason, escape(entry.detail))
     if not reasons:
         out.print("Nothing is set aside.")
         return
-    if table.row_count:
-        out.print(table)
+    if rows.row_count:
+        print_table(rows)
     if reasons.total() > limit:
         out.print(f"… and {reasons.total() - limit:,} more (--limit, or --json for all)")
     for reason, count in reasons.most_common():
-        out.print(f"{reason}: {count:,} ({REASONS.get(reason, 'the source could not be read as its format promises')})")
+        out.print(f"{reason}: {count:,} ({REASONS.get(reason, 'see the detail')})")
     out.print("Try again with `dentwatch data retry`, after --map or a changed setting.")
 
 

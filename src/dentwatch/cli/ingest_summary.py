@@ -5,7 +5,7 @@ import shlex
 from rich.markup import escape
 from rich.table import Table
 
-from dentwatch.cli.output import out
+from dentwatch.cli.output import out, print_table, table
 from dentwatch.data.ingest_report import Finding, IngestReport
 from dentwatch.data.validation import NOTES, REASONS
 from dentwatch.records.annotations import SPLITS
@@ -16,13 +16,14 @@ _SHOWN = 5
 
 def print_report(report: IngestReport) -> None:
     """Print what the ingest saw, what it made of it, and what to do next."""
-    out.print(_photos(report))
+    print_table(_photos(report), f"Photos of {report.source} ({report.format})")
     if report.photos_set_aside or report.annotations_set_aside:
-        out.print(_set_aside(report))
+        print_table(_set_aside(report), "Set aside")
     if report.notes or report.ignored_classes:
-        out.print(_notes(report))
+        print_table(_notes(report), "Noted on accepted photos")
     if report.version is not None:
-        out.print(split_table(report.version))
+        print_table(split_table(report.version), "The dataset version")
+    out.print()
     _print_findings(report)
     _print_end(report)
 
@@ -30,9 +31,8 @@ def print_report(report: IngestReport) -> None:
 def split_table(info: DatasetInfo) -> Table:
     """Photos, vehicles and boxes by split and label."""
     labels = list(info.boxes_by_label)
-    table = Table(title="The dataset version", title_justify="left")
-    for name in ("Split", "Photos", "Vehicles", *(label.replace("_", " ") for label in labels)):
-        table.add_column(name, justify="left" if name == "Split" else "right")
+    numbers = ("Photos", "Vehicles", *(label.replace("_", " ") for label in labels))
+    rows = table("Split", *numbers, numbers=numbers)
     for split in SPLITS:
         boxes = info.boxes_by_split.get(split, {})
         counts = [
@@ -40,19 +40,19 @@ def split_table(info: DatasetInfo) -> Table:
             info.vehicles_by_split[split],
             *(boxes.get(label, 0) for label in labels),
         ]
-        table.add_row(split, *(f"{count:,}" for count in counts), end_section=split == SPLITS[-1])
+        rows.add_row(split, *(f"{count:,}" for count in counts))
     totals = [info.photos, info.vehicles, *info.boxes_by_label.values()]
-    table.add_row("all", *(f"{count:,}" for count in totals), style="bold")
-    return table
+    rows.add_row("all", *(f"{count:,}" for count in totals), style="bold")
+    return rows
 
 
 def _photos(report: IngestReport) -> Table:
-    table = Table(title=escape(f"Photos of {report.source} ({report.format})"), title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row("seen", f"{report.seen:,}")
-    table.add_row("accepted", f"{report.new + report.known:,}", style="bold")
-    rows = (
+    rows = Table.grid(padding=(0, 2, 0, 0))
+    rows.add_column()
+    rows.add_column(justify="right")
+    rows.add_row("seen", f"{report.seen:,}")
+    rows.add_row("accepted", f"{report.new + report.known:,}", style="bold")
+    others = (
         ("  of these known before", report.known),
         ("  of these with new annotations or rights", report.updated),
         ("more copies of the same photo", report.duplicates),
@@ -60,32 +60,28 @@ def _photos(report: IngestReport) -> Table:
         ("without a stated licence", report.missing_licence),
         ("without a stated consent", report.missing_consent),
     )
-    for name, count in rows:
+    for name, count in others:
         if count:
-            table.add_row(name, f"{count:,}")
-    return table
+            rows.add_row(name, f"{count:,}")
+    return rows
 
 
 def _set_aside(report: IngestReport) -> Table:
-    table = Table(title="Set aside", title_justify="left")
-    for name in ("Reason", "Photos", "Annotations", "What it means"):
-        table.add_column(name, justify="right" if name in ("Photos", "Annotations") else "left")
+    rows = table("Reason", "Photos", "Annotations", "What it means", numbers=("Photos", "Annotations"))
     for reason in sorted({*report.photos_set_aside, *report.annotations_set_aside}):
         counts = report.photos_set_aside[reason], report.annotations_set_aside[reason]
-        meaning = REASONS.get(reason, "the annotation cannot be read as its format promises")
-        table.add_row(reason, *(f"{count:,}" if count else "" for count in counts), meaning)
-    return table
+        meaning = REASONS.get(reason, "see `dentwatch data set-aside`")
+        rows.add_row(reason, *(f"{count:,}" if count else "" for count in counts), meaning)
+    return rows
 
 
 def _notes(report: IngestReport) -> Table:
-    table = Table(title="Noted on accepted photos", title_justify="left")
-    for name in ("Note", "Photos", "What it means"):
-        table.add_column(name, justify="right" if name == "Photos" else "left")
+    rows = table("Note", "Photos", "What it means", numbers=("Photos",))
     for note, count in sorted(report.notes.items()):
-        table.add_row(note, f"{count:,}", NOTES.get(note, ""))
+        rows.add_row(note, f"{count:,}", NOTES.get(note, ""))
     for name, count in sorted(report.ignored_classes.items()):
-        table.add_row("ignored class", f"{count:,}", escape(f"annotations of {name!r} dropped, as you asked"))
-    return table
+        rows.add_row("ignored class", f"{count:,}", escape(f"annotations of {name!r} dropped, as you asked"))
+    return rows
 
 
 def _print_findings(report: IngestReport) -> None:
@@ -130,4 +126,5 @@ def _print_end(report: IngestReport) -> None:
     if waiting:
         out.print(f"Photos without annotations, which wait for review: {waiting:,}.")
     state = "New dataset version" if report.changed else "Nothing changed; the dataset version is still"
-    out.print(f"{state} [bold]{report.version.id[:12]}[/] ({report.seconds:.1f} s). Next: dentwatch train")
+    out.print(f"{state} [bold]{report.version.id[:12]}[/] ({report.seconds:.1f} s).")
+    out.print("Next: dentwatch train", style="dim")

@@ -1,7 +1,6 @@
 """From examined photos to the rows of a dataset version: duplicates merged, look-alikes noted, splits assigned."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from dentwatch.data.ingest_report import IngestReport
 from dentwatch.data.merging import merge, preferred_first
 from dentwatch.data.near_duplicates import near_pairs
-from dentwatch.data.splitting import LookAlikes, majority, split_of_group, split_of_vehicle
+from dentwatch.data.splitting import LookAlikes, split_of_group, split_of_vehicle
 from dentwatch.data.staging import Staging
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.canonical import record_from_plain, record_to_plain
@@ -149,20 +148,13 @@ class Consolidation:
         self._report.split_origins.update(dict(execute("SELECT origin, COUNT(*) FROM vehicles GROUP BY origin")))
 
     def _take_stated_splits(self) -> None:
-        """Vehicles without a split take the one that their photos state most often."""
-        query = (
-            "SELECT vehicle, stated, COUNT(*) FROM rows WHERE NOT kept AND stated IS NOT NULL"
-            " AND vehicle NOT IN (SELECT vehicle FROM vehicles) GROUP BY vehicle, stated ORDER BY vehicle"
+        """Vehicles without a split take the one that their photos state most often; of equals train, val, test."""
+        self._database.execute(
+            "INSERT INTO vehicles SELECT vehicle, stated, 'stated' FROM (SELECT vehicle, stated, ROW_NUMBER() OVER ("
+            " PARTITION BY vehicle ORDER BY COUNT(*) DESC, INSTR('train val test', stated)) AS place"
+            " FROM rows WHERE NOT kept AND stated IS NOT NULL AND vehicle NOT IN (SELECT vehicle FROM vehicles)"
+            " GROUP BY vehicle, stated) WHERE place = 1"
         )
-        votes: Counter[Split] = Counter()
-        current: str | None = None
-        for vehicle, split, count in [*self._database.execute(query), (None, None, 0)]:
-            if vehicle != current:
-                if current is not None:
-                    chosen = majority(votes)
-                    self._database.execute("INSERT INTO vehicles VALUES (?, ?, 'stated')", (current, chosen))
-                votes, current = Counter(), vehicle
-            votes[split] += count
 
     def _split_of(self, vehicle: str) -> Split | None:
         found = self._database.execute("SELECT split FROM vehicles WHERE vehicle = ?", (vehicle,)).fetchone()

@@ -21,8 +21,6 @@ _AHEAD = 3  # batches per process that wait or are in work; with _BATCH it bound
 _rules: Rules
 _store: PhotoStore
 
-Batch = list[tuple[IncomingPhoto, Examined]]
-
 
 def examine_all(
     photos: Iterable[IncomingPhoto], rules: Rules, photos_url: str, workers: int

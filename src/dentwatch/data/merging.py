@@ -1,5 +1,6 @@
 """Make one row of all that is known about one photo: the row it has, and the copies that came in."""
 
+from collections import Counter
 from typing import Any
 
 from dentwatch.records.canonical import canonical_text
@@ -14,12 +15,13 @@ def preferred_first(copies: list[Plain]) -> list[Plain]:
 
     Annotated ones first, of these the ones that most others agree with, then those whose vehicle is known.
     """
+    said = Counter(str(copy["annotations"]) for copy in copies if copy["annotated"])
 
     def preference(copy: Plain) -> tuple[bool, int, bool, str]:
-        agreeing = sum(_covers(copy["annotations"], other["annotations"]) for other in copies if other["annotated"])
+        agreeing = said[str(copy["annotations"])]
         return not copy["annotated"], -agreeing, "vehicle_unknown" in copy["notes"], canonical_text(copy)
 
-    return sorted(copies, key=preference) if len(copies) > 1 else copies
+    return sorted(copies, key=preference)
 
 
 def merge(row: Plain, candidate: Plain, *, adds: bool, update: bool) -> Plain | None:

@@ -39,8 +39,17 @@ REASONS: dict[str, str] = {
     "box_empty": "the box has no area",
     "box_outside": "the box lies outside the photo",
     "size_mismatch": "the annotations were made on a photo of another shape",
+    "size_unknown": "the boxes need the photo's size, which is not known",
+    "class_unknown": "the annotation names no class",
+    "box_malformed": "the box cannot be read",
+    "annotation_unsupported": "the annotation is neither a box nor a polygon",
+    "annotations_malformed": "the photo's annotations cannot be read",
+    "annotation_orphaned": "the annotations are for a photo that the source does not list",
+    "entry_malformed": "the source lists a photo without a name",
+    "entry_duplicate": "two photos of the source have one id, so their annotations cannot be told apart",
+    "photo_ambiguous": "several photos of the source could be meant",
 }
-"""Why something is set aside; sources add reasons of their own for annotations that they cannot read."""
+"""Why something is set aside."""
 
 NOTES: dict[str, str] = {
     "exif_orientation": "the photo was turned upright as its EXIF data says",
@@ -50,6 +59,9 @@ NOTES: dict[str, str] = {
     "duplicate_box": "the same box came twice",
     "annotations_set_aside": "some of the photo's annotations are set aside",
     "vehicle_unknown": "no vehicle is stated: the photo counts as a vehicle of its own",
+    "vehicle_missing": "the named field or pattern gives no vehicle for this photo",
+    "entry_duplicate": "the source lists the photo more than once; its annotations were joined",
+    "split_contradicts": "the source puts the photo into two splits; the first was kept",
     "near_duplicate": "another photo of the same vehicle looks the same",
     "near_duplicate_elsewhere": "a photo of another vehicle looks the same",
     "near_duplicate_mirrored": "a photo looks the same when mirrored",
@@ -99,13 +111,15 @@ def examine(photo: IncomingPhoto, rules: Rules, store: PhotoStore) -> Examined:
         decoded = decode(data, max_pixels=rules.settings.max_pixels, target_side=STATISTICS_SIDE)
         _check_photo(photo, decoded, rules.settings)
     except PhotoError as error:
-        entry = _entry(photo, photo_id, "photo", error.reason, str(error), photo.annotations)
-        return Examined(photo_id, set_aside=[entry])
+        return Examined(photo_id, set_aside=_failed(photo, photo_id, error))
     result = Examined(photo_id)
     notes = {"exif_orientation"} if decoded.orientation != 1 else set()
     annotations = _annotations(photo, photo_id, decoded, rules, result, notes)
     for reason, text in photo.problems:
-        result.set_aside.append(_entry(photo, photo_id, "annotation", reason, text, None))
+        if reason in NOTES and (photo.annotations is not None or reason == "vehicle_missing"):
+            notes.add(reason)
+        else:
+            result.set_aside.append(_entry(photo, photo_id, "annotation", reason, text, None))
     # A photo whose every annotation is set aside is not an undamaged one: it waits for review.
     annotated = photo.annotations is not None and (bool(annotations) or not result.set_aside)
     if not photo.vehicle:
@@ -141,6 +155,16 @@ def annotations_from_text(text: str | None) -> tuple[IncomingAnnotation, ...] | 
     if text is None:
         return None
     return tuple(IncomingAnnotation(**{**plain, "box": Box(**plain["box"])}) for plain in json.loads(text))
+
+
+def _failed(photo: IncomingPhoto, photo_id: str | None, error: PhotoError) -> list[SetAside]:
+    """The entries for a photo that is set aside as a whole, and for what its source could not read about it."""
+    problems = [problem for problem in photo.problems if problem[0] not in NOTES]
+    reason, text = error.reason, str(error)
+    if reason == "missing" and problems:
+        reason, text = problems.pop(0)  # the source knows why there is no such photo
+    entries = [_entry(photo, photo_id, "photo", reason, text, photo.annotations)]
+    return entries + [_entry(photo, photo_id, "annotation", reason, text, None) for reason, text in problems]
 
 
 def _check_photo(photo: IncomingPhoto, decoded: DecodedPhoto, settings: DataSettings) -> None:
