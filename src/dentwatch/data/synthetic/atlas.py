@@ -57,8 +57,8 @@ class Canvas:
 
     def textures(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The blurred masks as two textures ``(H, W, 4)``."""
-        blurred = [cv2.GaussianBlur(mask, (0, 0), BLUR) for mask in self.masks]
-        return np.ascontiguousarray(np.stack(blurred[:4], -1)), np.ascontiguousarray(np.stack(blurred[4:], -1))
+        first, second = (cv2.GaussianBlur(cv2.merge(list(half)), (0, 0), BLUR) for half in np.split(self.masks, 2))
+        return np.asarray(first, np.uint8), np.asarray(second, np.uint8)
 
     @staticmethod
     def _fixed(chart: Chart, points: Points) -> NDArray[np.int32]:

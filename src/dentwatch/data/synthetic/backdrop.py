@@ -97,12 +97,14 @@ def _trees(rng: np.random.Generator, canvas: Bytes, night: bool) -> None:
         x, high, wide = int(rng.integers(0, COLUMNS)), float(rng.uniform(0.1, 0.5)), int(rng.integers(30, 130))
         green = np.array([rng.uniform(45, 95), rng.uniform(65, 105), rng.uniform(35, 65)]) * dim
         _wrapped_rectangle(canvas, x - 5, x + 5, _row(high * 0.6), ROWS // 2, (60 * dim, 48 * dim, 38 * dim))
-        for clump in range(90):
-            lean = rng.normal(0, wide / 2.4)
-            centre = x + round(lean), _row(high * float(np.clip(rng.normal(0.72, 0.17), 0.3, 1.05)))
-            light = 0.45 + 0.8 * clump / 90 + float(rng.normal(0, 0.12))
-            shade = tuple(float(c) for c in np.clip(green * light, 0, 255))
-            cv2.circle(canvas, centre, int(rng.integers(3, 6 + wide // 9)), shade, -1, cv2.LINE_AA)
+        clumps = 90
+        across = np.round(rng.normal(x, wide / 2.4, clumps)).astype(int)
+        height = np.clip(rng.normal(0.72, 0.17, clumps), 0.3, 1.05) * high
+        light = 0.45 + 0.8 * np.arange(clumps) / clumps + rng.normal(0, 0.12, clumps)
+        shades = np.clip(green * light[:, None], 0, 255).tolist()
+        radii = rng.integers(3, 6 + wide // 9, clumps).tolist()
+        for column, z, radius, shade in zip(across.tolist(), height.tolist(), radii, shades, strict=True):
+            cv2.circle(canvas, (column, _row(z)), radius, shade, -1, cv2.LINE_AA)
 
 
 def _parked_cars(rng: np.random.Generator, canvas: Bytes, dim: float) -> None:

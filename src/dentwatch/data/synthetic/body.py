@@ -181,7 +181,7 @@ def lower_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     spine = np.stack([spine_x, np.zeros_like(spine_x), body.edge_height(spine_x) + crown], 1)
     fold = _fold(edge, spine, crown, 2.4, 15)
     points = np.concatenate([wall, fold[1:]])
-    outward = np.concatenate([np.broadcast_to(np.append(n, 0.6), (1, 3)) for n in outline.normals])[None]
+    outward = np.concatenate([outline.normals, np.full((len(outline.normals), 1), 0.6)], 1)[None]
     normals = grid_normals(points, np.broadcast_to(outward, points.shape))
     for axle in (body.front_axle, body.rear_axle):  # the wheel wells, pushed in where the atlas is black anyway
         distance = np.hypot(wall[..., 0] - axle, wall[..., 2] - body.wheel_radius)

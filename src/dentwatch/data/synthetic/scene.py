@@ -102,7 +102,7 @@ class Scene:
             inside = (np.abs(a) < damage.half_a) & (np.abs(b) < damage.half_b)
         else:
             inside = a * a + b * b < damage.radius**2
-        inside &= np.abs(height) < 0.03 + 0.5 * damage.radius
+        inside &= np.abs(height) < 0.03 + 0.25 * damage.radius
         inside &= dot(damage.place.normal, pixels.normals.take(near, 1)) > 0.35
         chosen = near[inside]
         if isinstance(damage, Scratch) and len(chosen):
