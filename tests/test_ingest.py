@@ -1,5 +1,6 @@
 """What goes in is accepted, or set aside with a reason; nothing is lost, and the result does not depend on chance."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from dentwatch import settings
 from dentwatch.data.difference import changes
+from dentwatch.data.incoming import IncomingPhoto
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.ingest_report import IngestReport
 from dentwatch.data.label_map import LabelMap
@@ -20,6 +22,7 @@ from dentwatch.data.retry import Retry
 from dentwatch.data.sources import open_source
 from dentwatch.data.statistics import STATISTIC_NAMES
 from dentwatch.data.validation import NOTES, REASONS
+from dentwatch.errors import DataError
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.photos import PhotoStore
@@ -376,6 +379,19 @@ def test_what_a_source_cannot_read_is_reported_and_kept(home: Path, tmp_path: Pa
     assert [(row.annotated, row.notes) for row in rows().values()] == [
         (name == "a.jpg", ("entry_duplicate",) if name == "a.jpg" else ("annotations_set_aside",)) for name in rows()
     ]
+
+
+def die() -> bytes:
+    """Stands for a photo on which a decoder crashes."""
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_reported_and_nothing_changes(home: Path, tmp_path: Path) -> None:
+    photos = list(open_source(fleet(tmp_path / "cars", 40).write()).photos())
+    photos.insert(20, IncomingPhoto("deadly.jpg", die))
+    with pytest.raises(DataError, match=r"deadly\.jpg"):
+        Ingest(settings.load(), workers=2).run(photos)
+    assert store().versions() == []
 
 
 def test_every_reason_and_note_is_documented() -> None:
