@@ -5,16 +5,28 @@ A setting is read from the environment (``DENTWATCH_`` + its name in capitals; g
 """
 
 import os
+import tomllib
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as UnreadableValue
 
 from dentwatch.errors import SettingsError
 
+_PREFIX, _SEPARATOR = "DENTWATCH_", "__"
 
-class DataSettings(BaseModel):
+
+class Group(BaseModel):
+    """Settings that belong together; a name that is none is an error, not a setting that does nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataSettings(Group):
     """What the data pipeline accepts."""
 
     min_side: int = Field(96, ge=1, description="Shortest side, in pixels, that a photo must have.")
@@ -32,7 +44,7 @@ class DataSettings(BaseModel):
     workers: int = Field(2, ge=1, description="Processes that hash and decode photos during ingest.")
 
 
-class ServingSettings(BaseModel):
+class ServingSettings(Group):
     """How the inspection service answers."""
 
     host: str = Field("127.0.0.1", description="Address that `dentwatch serve` binds to.")
@@ -45,7 +57,7 @@ class ServingSettings(BaseModel):
     queue: int = Field(16, ge=0, description="Inspections that may wait their turn; more are told to come back (503).")
 
 
-class TrackingSettings(BaseModel):
+class TrackingSettings(Group):
     """Where experiments and models are kept."""
 
     uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite in DENTWATCH_HOME.")
@@ -65,16 +77,18 @@ class TrackingSettings(BaseModel):
 class Settings(BaseSettings):
     """All settings; see :func:`load`."""
 
-    model_config = SettingsConfigDict(env_prefix="DENTWATCH_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter=_SEPARATOR, env_ignore_empty=True, extra="forbid"
+    )
 
     home: Path = Field(Path(".dentwatch"), description="Folder that holds all state.")
     photos_url: str | None = Field(None, description="fsspec URL of the photo store; default: `photos` in home.")
     datasets_url: str | None = Field(
         None, description="fsspec URL of the dataset versions; default: `datasets` in home."
     )
-    data: DataSettings = DataSettings()  # type: ignore[call-arg]
-    serving: ServingSettings = ServingSettings()  # type: ignore[call-arg]
-    tracking: TrackingSettings = TrackingSettings()  # type: ignore[call-arg]
+    data: DataSettings = DataSettings()
+    serving: ServingSettings = ServingSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 (inherited)
@@ -85,9 +99,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        home = Path(os.environ.get("DENTWATCH_HOME", ".dentwatch"))
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=home / "settings.toml")
-        return init_settings, env_settings, toml
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file())
 
     @property
     def photo_store_url(self) -> str:
@@ -120,14 +132,64 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """The settings of this process.
 
-    Raises :class:`SettingsError` naming the setting whose value cannot be used.
+    Raises :class:`SettingsError` naming the setting whose value cannot be used, or the name that is no setting.
     """
     try:
-        return Settings()
+        loaded = Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "DENTWATCH_" + "__".join(str(part).upper() for part in first["loc"])
-        raise SettingsError(
-            f"The setting {name} cannot be used: {first['msg']} (got {first['input']!r}).",
-            "Correct it in the environment or in settings.toml of DENTWATCH_HOME.",
-        ) from error
+        raise _refused(error) from error
+    except UnreadableValue as error:
+        raise SettingsError(f"A setting in the environment cannot be read: {error}.", _WAY_OUT) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{_file()} is not valid TOML: {error}.", f"Correct it. {_WAY_OUT}") from error
+    for name in os.environ:  # of unknown names, only groups can be told from what other programs mean
+        if name.startswith(_PREFIX) and _SEPARATOR in name and name not in names():
+            raise _unknown(name, "the environment")
+    return loaded
+
+
+def names() -> dict[str, FieldInfo]:
+    """Every setting by its name in the environment, as in ``DENTWATCH_DATA__MIN_SIDE``."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, Group):
+            found |= {_variable(name, member): inner for member, inner in group.model_fields.items()}
+        else:
+            found[_variable(name)] = field
+    return found
+
+
+_WAY_OUT = "docs/settings.md lists every setting."
+
+
+def _file() -> Path:
+    return Path(os.environ.get(f"{_PREFIX}HOME") or ".dentwatch") / "settings.toml"
+
+
+def _variable(*parts: object) -> str:
+    return _PREFIX + _SEPARATOR.join(str(part).upper() for part in parts)
+
+
+def _refused(error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    name = _variable(*first["loc"])
+    in_environment = name in os.environ
+    place = "the environment" if in_environment else str(_file())
+    if first["type"] == "extra_forbidden":
+        return _unknown(name if in_environment else ".".join(map(str, first["loc"])), place)
+    called = name if in_environment else f"{'.'.join(map(str, first['loc']))} ({name})"
+    return SettingsError(
+        f"The setting {called} in {place} cannot be used: {first['msg']} (got {first['input']!r}).",
+        f"Correct it. {_WAY_OUT}",
+    )
+
+
+def _unknown(name: str, place: str) -> SettingsError:
+    known = {variable: variable for variable in names()}
+    if place != "the environment":
+        known = {variable.removeprefix(_PREFIX).lower().replace(_SEPARATOR, "."): variable for variable in known}
+    near = get_close_matches(name, known, 1)
+    return SettingsError(
+        f"There is no setting {name}, which {place} sets.", f"Did you mean {near[0]}? {_WAY_OUT}" if near else _WAY_OUT
+    )

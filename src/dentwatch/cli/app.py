@@ -12,9 +12,11 @@ app = typer.Typer(
     help="Find scratches and dents in photos of used cars, and run the life of the model that does so.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    epilog="Add --debug to any command to see the traceback of an error. State lives in DENTWATCH_HOME (./.dentwatch).",
+    epilog="Example: `dentwatch inspect car.jpg --save drawn`\n\n"
+    "Every command has `--help` with an example, and takes `--debug` to show the traceback of an error. All state lies "
+    "in the folder that DENTWATCH_HOME names (`./.dentwatch`).",
 )
 
 
@@ -27,15 +29,16 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _root(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, metavar="", help="Show the version and exit."),
     ] = False,
 ) -> None: ...
 
 
 app.command("demo")(demo.demo)
+app.command("inspect")(inspect.inspect)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
-app.command("inspect")(inspect.inspect)
 app.command("serve")(serve.serve)

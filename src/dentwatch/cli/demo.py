@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 def demo(
     photos: Annotated[
-        Path | None, typer.Argument(metavar="[PHOTOS]", help="Your annotated photos; without them, synthetic ones.")
+        Path | None, typer.Argument(metavar="PHOTOS", help="Your annotated photos; without them, synthetic ones.")
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 4.0,
-    count: Annotated[int, typer.Option(help="Synthetic photos to make.")] = 600,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 4.0,
+    count: Annotated[int, typer.Option(min=1, help="Synthetic photos to make.")] = 600,
     as_json: JsonOption = False,
 ) -> None:
     """Take annotated photos, make a dataset version, train, evaluate, export, register, and answer about new photos.
 
-    Takes at most ten minutes on two cores; run again, it shows what it made. Example: dentwatch demo my-photos/
+    Takes at most ten minutes on two cores; run again, it shows what it made.
+
+    Example: `dentwatch demo my-photos/`
     """
     from dentwatch import settings
     from dentwatch.cli.output import reporting

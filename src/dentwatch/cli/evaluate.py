@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dentwatch.cli.output import JsonOption, err, out, print_json, progress
+from dentwatch.cli.output import JsonOption, err, out, print_json, print_table, progress, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples behind the intervals.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Inference threads. Default: the setting.")] = None,
-    latency: Annotated[bool, typer.Option(help="Measure the time per photo.")] = True,
+    latency: Annotated[bool, typer.Option(metavar="", help="Measure the time per photo.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on annotated photos and write an HTML report.
@@ -66,7 +66,7 @@ def evaluate(
     Figures have 95 % intervals by vehicle. Choose models on val; every look at test that leads to a choice makes its
     figures less honest, so report test once per model. Evaluations are recorded, and a repeated look at test says so.
 
-    Example: dentwatch evaluate --model champion --compare challenger --split val --out reports
+    Example: `dentwatch evaluate --model champion --compare challenger --split val --out reports`
     """
     from dentwatch import settings
 
@@ -202,25 +202,21 @@ def _reporter(display: Any, name: str) -> "Callable[[str, int, int], None]":
 
 
 def _show(results: list["EvaluationResult"], document: dict[str, Any]) -> None:
-    from rich.table import Table
-
     from dentwatch.training.evaluation.comparison import distinct_names
 
     first = results[0].dataset
     photos = f"{first.photos:,} photos of {first.vehicles:,} vehicles"
-    table = Table(title=f"{first.split} of {first.version[:12]}: {photos}", title_justify="left")
-    table.add_column("")
-    for name in distinct_names(results):
-        table.add_column(name, justify="right", overflow="fold")
+    names = distinct_names(results)
+    rows = table("", *names, numbers=names)
     for title, name, digits in _SHOWN:
-        table.add_row(title, *(_cell(result, name, digits) for result in results))
+        rows.add_row(title, *(_cell(result, name, digits) for result in results))
     if all(result.latency for result in results):
-        table.add_row(
+        rows.add_row(
             "ms per photo, p50 / p95",
             *(f"{one.latency.total['p50']:.1f} / {one.latency.total['p95']:.1f}" for one in results if one.latency),
         )
-    out.print(table)
-    out.print(f"Report: {document['report']}", markup=False, soft_wrap=True)
+    print_table(rows, f"{first.split} of {first.version[:12]}: {photos}")
+    out.print(f"\nReport: {document['report']}", markup=False, soft_wrap=True)
 
 
 def _cell(result: "EvaluationResult", name: str, digits: int) -> str:

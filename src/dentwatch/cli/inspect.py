@@ -22,7 +22,9 @@ _MANY = 10
 
 
 def inspect(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or patterns such as 'lot/*.jpg'.")],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO", help="Photos, folders of photos, or patterns such as 'lot/*.jpg'.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -34,14 +36,16 @@ def inspect(
     ] = None,
     save: Annotated[Path | None, typer.Option(help="Folder to save the photos with their boxes drawn in.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Inference threads. Default: the setting.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per photo on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON line per photo on stdout.")
+    ] = False,
 ) -> None:
     """Find the damage in photos.
 
     Boxes are in pixels of the photo as a person sees it. A file that is not a photo is answered with an error, and the
     rest go on; the exit code is then 1.
 
-    Example: dentwatch inspect lot/*.jpg --json --save drawn
+    Example: `dentwatch inspect lot/*.jpg --json --save drawn`
     """
     from dentwatch import settings
     from dentwatch.serving.answers import PhotoFailure

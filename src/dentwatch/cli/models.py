@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dentwatch.cli.output import JsonOption, err, out, print_json
+from dentwatch.cli.output import JsonOption, err, out, print_json, table
 
 if TYPE_CHECKING:
     from dentwatch.records.model_bundle import ModelBundle
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from dentwatch.records.promotions import Promotion
     from dentwatch.records.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, help="List, compare, promote and roll back model versions.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List, show, promote and roll back model versions.",
+    epilog="Example: `dentwatch models list && dentwatch models show champion`",
+)
 
 RefArgument = Annotated[
     str, typer.Argument(metavar="REF", help="A number, champion, challenger, latest, or the start of an id.")
@@ -26,7 +30,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept wit
 ActorOption = Annotated[str | None, typer.Option("--actor", help="Who decides; default: your login name.")]
 
 
-@app.command("list", epilog="Example: dentwatch models list --json | jq '.versions[].version'")
+@app.command("list", epilog="Example: `dentwatch models list --json | jq '.versions[].version'`")
 def list_versions(as_json: JsonOption = False) -> None:
     """List the model versions, oldest first, with what each is and how well it does."""
     registry = _registry()
@@ -45,7 +49,7 @@ def list_versions(as_json: JsonOption = False) -> None:
         err.print(f"Not usable, because registered by other means: version {numbers}.")
 
 
-@app.command(epilog="Example: dentwatch models show champion")
+@app.command(epilog="Example: `dentwatch models show champion`")
 def show(ref: RefArgument, as_json: JsonOption = False) -> None:
     """Show where a model version comes from, its figures, and when it was champion."""
     registry = _registry()
@@ -62,7 +66,7 @@ def show(ref: RefArgument, as_json: JsonOption = False) -> None:
     out.print(f"The model card: dentwatch models card {version.number}", style="dim")
 
 
-@app.command(epilog="Example: dentwatch models card champion > card.md")
+@app.command(epilog="Example: `dentwatch models card champion > card.md`")
 def card(ref: AnyModelArgument, as_json: JsonOption = False) -> None:
     """Print a model's card: what it is for, what it cannot do, its figures and licences."""
     bundle = _resolve(ref)
@@ -77,19 +81,19 @@ def card(ref: AnyModelArgument, as_json: JsonOption = False) -> None:
         typer.echo(text, nl=False)
 
 
-@app.command(epilog='Example: dentwatch models promote challenger --reason "AP50 0.31 → 0.36 on the frozen test set"')
+@app.command(epilog='Example: `dentwatch models promote challenger --reason "AP50 0.31 → 0.36 on the frozen test set"`')
 def promote(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Make a model version the champion: from now on it answers."""
     _report(_registry().promote(ref, reason, actor or getpass.getuser()), as_json)
 
 
-@app.command(epilog='Example: dentwatch models rollback --reason "twice the false boxes since this morning"')
+@app.command(epilog='Example: `dentwatch models rollback --reason "twice the false boxes since this morning"`')
 def rollback(reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Make the previous champion the champion again; a second time goes back two."""
     _report(_registry().rollback(reason, actor or getpass.getuser()), as_json)
 
 
-@app.command(epilog="Example: dentwatch models history")
+@app.command(epilog="Example: `dentwatch models history`")
 def history(as_json: JsonOption = False) -> None:
     """Print every change of the champion, oldest first: who, when, why."""
     changes = _registry().history()
@@ -102,7 +106,9 @@ def history(as_json: JsonOption = False) -> None:
         out.print("There has been no champion yet; `dentwatch models promote` names one.")
 
 
-@app.command(epilog="Example: dentwatch models export champion ./model && dentwatch inspect photo.jpg --model ./model")
+@app.command(
+    epilog="Example: `dentwatch models export champion ./model && dentwatch inspect photo.jpg --model ./model`"
+)
 def export(
     ref: AnyModelArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
@@ -119,7 +125,7 @@ def export(
         out.print(f"{bundle.name} → {folder}: {', '.join(files)}", markup=False)
 
 
-@app.command(epilog="Example: dentwatch models clean")
+@app.command(epilog="Example: `dentwatch models clean`")
 def clean(as_json: JsonOption = False) -> None:
     """Remove what registrations left behind that were killed more than an hour ago."""
     swept = _registry().sweep()
@@ -144,15 +150,11 @@ def _resolve(ref: str) -> "ModelBundle":
 
 
 def _table(versions: "list[ModelVersion]") -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("Version", "", "Detector", "Dataset", "AP50 scratch", "dent", "Registered", "Run"):
-        numeric = title in ("Version", "AP50 scratch", "dent")
-        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    numbers = ("Version", "AP50 scratch", "dent")
+    rows = table("Version", "", "Detector", "Dataset", "AP50 scratch", "dent", "Registered", "Run", numbers=numbers)
     for version in versions:
         spec = version.spec
-        table.add_row(
+        rows.add_row(
             str(version.number),
             ", ".join(version.aliases),
             f"{spec.detector} {spec.size} {spec.preprocessing.input_size} px",
@@ -163,7 +165,7 @@ def _table(versions: "list[ModelVersion]") -> Any:
             version.run_id[:8] or "–",
             style="bold" if version.is_champion else None,
         )
-    return table
+    return rows
 
 
 def _ap50(version: "ModelVersion", label: str) -> str:
@@ -202,13 +204,10 @@ def _details(version: "ModelVersion") -> Any:
 
 
 def _figures(version: "ModelVersion") -> Any:
-    from rich.table import Table
-
-    table = Table("Figure", box=None, header_style="bold", pad_edge=False)
-    table.add_column("Value", justify="right")
+    rows = table("Figure", "Value", numbers=("Value",))
     for name, value in sorted(version.spec.metrics.items()):
-        table.add_row(name, f"{value:.4g}")
-    return table if version.spec.metrics else "No figures are recorded."
+        rows.add_row(name, f"{value:.4g}")
+    return rows if version.spec.metrics else "No figures are recorded."
 
 
 def _document(change: "Promotion") -> dict[str, Any]:

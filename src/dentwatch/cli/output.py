@@ -2,11 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,13 +18,28 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
 
 from dentwatch.errors import DentwatchError
 
-out = Console(file=None, soft_wrap=False, highlight=False)
-err = Console(stderr=True, highlight=False)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, for programs.")]
+class Paragraphs(Console):
+    """A console that breaks text between words only, so that paths and commands can be copied; in a pipe, never."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as :class:`rich.console.Console` does."""
+        if all(isinstance(item, str | Text) for item in objects):
+            options = {"overflow": "ignore", "crop": False, "no_wrap": not self.is_terminal, **options}
+        super().print(*objects, **options)
+
+
+out = Paragraphs(highlight=False)
+err = Paragraphs(stderr=True, highlight=False)
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON document on stdout, for programs.")
+]
 
 
 def print_json(document: Any) -> None:
@@ -33,10 +49,24 @@ def print_json(document: Any) -> None:
 
 def print_error(error: DentwatchError) -> None:
     """Print an error as one paragraph on stderr: what happened, then the way out."""
-    err.print("[bold red]Error:[/] ", end="")
-    err.print(error.message, markup=False, end=" " if error.hint else "\n")
-    if error.hint:
-        err.print(error.hint, markup=False)
+    said = " ".join(part.strip() for part in (error.message, error.hint or "") if part)
+    err.print(Text.assemble(("Error: ", "bold red"), " ".join(said.split())))
+
+
+def table(*columns: str, numbers: Collection[str] = ()) -> Table:
+    """An empty table in the house's look, without a frame; the columns in ``numbers`` are flush right."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return made
+
+
+def print_table(rows: Table, title: str = "") -> None:
+    """Print a table, with a line above that says what it shows."""
+    if title:
+        out.print()
+        out.print(Text(title, "bold"))
+    out.print(rows)
 
 
 def progress() -> Progress:

@@ -24,12 +24,13 @@ def serve(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Inference threads. Default: the setting.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Once ready, print address, model and process id as JSON on stdout.")
+        bool,
+        typer.Option("--json", metavar="", help="Once ready, print address, model and process id as JSON on stdout."),
     ] = False,
 ) -> None:
     """Answer `POST /v1/inspections` until told to stop (SIGTERM or Ctrl-C); requests under way are finished.
 
-    Example: dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections
+    Example: `dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections`
     """
     from dentwatch import settings
     from dentwatch.serving import server

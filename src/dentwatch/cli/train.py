@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dentwatch.cli.output import JsonOption, err, out, print_json, reporting
+from dentwatch.cli.output import JsonOption, err, out, print_json, reporting, table
 
 if TYPE_CHECKING:
     from dentwatch.settings import Settings
@@ -57,7 +57,7 @@ def train(
     The first model becomes champion; later ones are promoted with `dentwatch models promote`. Everything is kept in
     DENTWATCH_HOME/runs and in MLflow. A run that was killed goes on with --resume, from its last epoch.
 
-    Example: dentwatch train --detector yolo --size nano --input-size 640 --minutes 60 --name first
+    Example: `dentwatch train --detector yolo --size nano --input-size 640 --minutes 60 --name first`
     """
     from dentwatch import settings as all_settings
 
@@ -203,11 +203,10 @@ def _print_folds(result: "CrossValidation", as_json: bool) -> None:
     if as_json:
         print_json({"folds": result.folds, "mean": mean, "spread": spread, "tracking_run": result.tracking_run})
         return
-    from rich.table import Table
-
     names = [name for name in ("ap50", "ap50_scratch", "ap50_dent", "ap30", "ap") if name in mean]
-    table = Table("Figure", "Mean", "Spread (SD)", *(f"Fold {index + 1}" for index in range(len(result.folds))))
+    numbers = ("Mean", "Spread (SD)", *(f"Fold {index + 1}" for index in range(len(result.folds))))
+    rows = table("Figure", *numbers, numbers=numbers)
     for name in names:
         folds = (f"{fold[name]:.3f}" if name in fold else "—" for fold in result.folds)
-        table.add_row(name, f"{mean[name]:.3f}", f"{spread[name]:.3f}", *folds)
-    out.print(table)
+        rows.add_row(name, f"{mean[name]:.3f}", f"{spread[name]:.3f}", *folds)
+    out.print(rows)
