@@ -24,14 +24,14 @@ check: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time (PyTorch is large)."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock torch torchvision
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements.lock torch torchvision
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
 lock:  ## Resolve the newest versions anew into requirements.lock.
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@build/lock/bin/python -m pip install -qq --disable-pip-version-check '.[dev]'
 	@build/lock/bin/python -m pip freeze --exclude dentwatch \
 	  | grep -E '^[A-Za-z0-9._-]+==' | grep -vE '^(nvidia|cuda|triton|opencv-python=)' > requirements.lock
 	@rm -rf build/lock
