@@ -22,7 +22,6 @@ from dentwatch.data.retry import Retry
 from dentwatch.data.sources import open_source
 from dentwatch.data.statistics import STATISTIC_NAMES
 from dentwatch.data.validation import NOTES, REASONS
-from dentwatch.errors import DataError
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.photos import PhotoStore
@@ -386,12 +385,13 @@ def die() -> bytes:
     os._exit(1)
 
 
-def test_a_process_that_dies_is_reported_and_nothing_changes(home: Path, tmp_path: Path) -> None:
-    photos = list(open_source(fleet(tmp_path / "cars", 40).write()).photos())
+def test_a_photo_that_kills_its_process_is_set_aside_and_the_rest_goes_on(home: Path, tmp_path: Path) -> None:
+    photos = list(open_source(fleet(tmp_path / "cars", 80).write()).photos())
     photos.insert(20, IncomingPhoto("deadly.jpg", die))
-    with pytest.raises(DataError, match=r"deadly\.jpg"):
-        Ingest(settings.load(), workers=2).run(photos)
-    assert store().versions() == []
+    report = Ingest(settings.load(), workers=2).run(photos)
+    assert (report.seen, report.new, report.photos_set_aside) == (81, 80, {"unreadable": 1})
+    (entry,) = store().set_aside()
+    assert (entry.name, entry.photo_id) == ("deadly.jpg", None)
 
 
 def test_every_reason_and_note_is_documented() -> None:

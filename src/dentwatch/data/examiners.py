@@ -11,8 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from dentwatch.data.incoming import IncomingPhoto
-from dentwatch.data.validation import Examined, Rules, examine
-from dentwatch.errors import DataError
+from dentwatch.data.validation import Examined, Rules, examine, set_aside_whole
+from dentwatch.errors import PhotoError
 from dentwatch.records.photos import PhotoStore
 
 _BATCH = 8  # photos per message: few enough to spread evenly, many enough to hide what a message costs
@@ -27,31 +27,60 @@ def examine_all(
 ) -> Iterator[tuple[IncomingPhoto, Examined]]:
     """Examine every photo, in ``workers`` processes (1: in this one), and give the results in the photos' order.
 
-    Raises :class:`DataError` when a process dies, naming the photos that it may have died of.
+    A photo on which a process dies (a decoder that crashes, memory that runs out) is set aside as ``unreadable``; the
+    others go on.
     """
     if workers == 1:
         store = PhotoStore(photos_url)
         for photo in photos:
             yield photo, examine(photo, rules, store)
         return
-    # Started afresh instead of forked: file systems such as S3's run threads, and threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _set_up, (rules, photos_url))
-    pending: deque[tuple[list[IncomingPhoto], Future[list[Examined]]]] = deque()
     stream = iter(photos)
+    while first := list(islice(stream, _BATCH)):
+        pool = _pool(rules, photos_url, workers)
+        pending: deque[tuple[list[IncomingPhoto], Future[list[Examined]]]] = deque()
+        pending.append((first, _submitted(pool, first)))
+        try:
+            while pending:
+                while len(pending) < workers * _AHEAD and (batch := list(islice(stream, _BATCH))):
+                    pending.append((batch, _submitted(pool, batch)))
+                yield from zip(pending[0][0], pending[0][1].result(), strict=True)
+                pending.popleft()
+        except BrokenProcessPool:
+            suspects = [photo for batch, _ in pending for photo in batch]
+            yield from _one_by_one(suspects, rules, photos_url)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_by_one(photos: list[IncomingPhoto], rules: Rules, photos_url: str) -> Iterator[tuple[IncomingPhoto, Examined]]:
+    """Examine photos of which one kills its process, each on its own, to find out which."""
+    pool = _pool(rules, photos_url, 1)
+    for photo in photos:
+        try:
+            yield photo, pool.submit(_examine_batch, [photo]).result()[0]
+        except BrokenProcessPool:
+            pool.shutdown()
+            pool = _pool(rules, photos_url, 1)
+            error = PhotoError(
+                "unreadable", "The process that decoded it died.", "Look at the file, or fetch it again."
+            )
+            yield photo, set_aside_whole(photo, None, error)
+    pool.shutdown()
+
+
+def _submitted(pool: ProcessPoolExecutor, batch: list[IncomingPhoto]) -> "Future[list[Examined]]":
     try:
-        while True:
-            while len(pending) < workers * _AHEAD and (batch := list(islice(stream, _BATCH))):
-                pending.append((batch, pool.submit(_examine_batch, batch)))
-            if not pending:
-                break
-            batch, future = pending.popleft()
-            try:
-                yield from zip(batch, future.result(), strict=True)
-            except BrokenProcessPool as error:
-                raise _died(batch) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        return pool.submit(_examine_batch, batch)
+    except BrokenProcessPool as error:  # a process died since the last look; the batch must not be lost over it
+        future: Future[list[Examined]] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _pool(rules: Rules, photos_url: str, workers: int) -> ProcessPoolExecutor:
+    # Started afresh instead of forked: file systems such as S3's run threads, and threads do not survive a fork.
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _set_up, (rules, photos_url))
 
 
 def _set_up(rules: Rules, photos_url: str) -> None:
@@ -77,11 +106,3 @@ def _end_with_parent() -> None:
 
 def _examine_batch(batch: list[IncomingPhoto]) -> list[Examined]:
     return [examine(photo, _rules, _store) for photo in batch]
-
-
-def _died(batch: list[IncomingPhoto]) -> DataError:
-    names = ", ".join(photo.name for photo in batch)
-    return DataError(
-        f"A process that examines photos died, probably for want of memory, at or near one of these: {names}.",
-        "Run the command again, with --workers 1 to find the photo.",
-    )

@@ -111,7 +111,7 @@ def examine(photo: IncomingPhoto, rules: Rules, store: PhotoStore) -> Examined:
         decoded = decode(data, max_pixels=rules.settings.max_pixels, target_side=STATISTICS_SIDE)
         _check_photo(photo, decoded, rules.settings)
     except PhotoError as error:
-        return Examined(photo_id, set_aside=_failed(photo, photo_id, error))
+        return set_aside_whole(photo, photo_id, error)
     result = Examined(photo_id)
     notes = {"exif_orientation"} if decoded.orientation != 1 else set()
     annotations = _annotations(photo, photo_id, decoded, rules, result, notes)
@@ -157,14 +157,15 @@ def annotations_from_text(text: str | None) -> tuple[IncomingAnnotation, ...] | 
     return tuple(IncomingAnnotation(**{**plain, "box": Box(**plain["box"])}) for plain in json.loads(text))
 
 
-def _failed(photo: IncomingPhoto, photo_id: str | None, error: PhotoError) -> list[SetAside]:
-    """The entries for a photo that is set aside as a whole, and for what its source could not read about it."""
+def set_aside_whole(photo: IncomingPhoto, photo_id: str | None, error: PhotoError) -> Examined:
+    """The photo set aside as a whole for ``error``, with what its source could not read about it."""
     problems = [problem for problem in photo.problems if problem[0] not in NOTES]
     reason, text = error.reason, str(error)
     if reason == "missing" and problems:
         reason, text = problems.pop(0)  # the source knows why there is no such photo
     entries = [_entry(photo, photo_id, "photo", reason, text, photo.annotations)]
-    return entries + [_entry(photo, photo_id, "annotation", reason, text, None) for reason, text in problems]
+    entries += [_entry(photo, photo_id, "annotation", reason, text, None) for reason, text in problems]
+    return Examined(photo_id, set_aside=entries)
 
 
 def _check_photo(photo: IncomingPhoto, decoded: DecodedPhoto, settings: DataSettings) -> None:
