@@ -92,7 +92,7 @@ def test_a_killed_ingest_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> 
         killed += process.is_alive()
         _kill(process)
         assert _state(home) in (old_state, new_state)
-    assert killed >= KILLS // 2
+    assert killed >= 3
     _finish(home, new)
     assert _state(home) == new_state
     assert not list((home / "datasets").glob(".scratch-*"))
