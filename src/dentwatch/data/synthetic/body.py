@@ -197,15 +197,14 @@ def greenhouse_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     lean = 0.15 if body.style != "suv" else 0.12
     half_width = body.width / 2 - 0.055
     roof = superellipse(body.screen_top, body.rear_top, half_width - lean, 4.5, 4001)
-    share = outline.arc / outline.arc[-1]
     base = outline.points
     # Corresponding points: the corners of base and roof lie at the same share of their own outline.
-    stretch = np.interp(_corner_shares(outline, share), _corner_shares(roof, None), np.arange(4001))
+    stretch = np.interp(_corner_shares(outline), _corner_shares(roof), np.arange(4001))
     rim = np.stack([np.interp(stretch, np.arange(4001), roof.points[:, axis]) for axis in (0, 1)], 1)
     level = np.linspace(0, 1, 12)[:, None]
     bulge = 0.03 * np.sin(np.pi * level)
     roof_edge = body.height - 0.085 - 0.035 * ((rim[:, 0] - (body.screen_top + body.rear_top) / 2) / 1.0) ** 2
-    floor = body.edge_height(base[:, 0]) + 0.0
+    floor = body.edge_height(base[:, 0])
     wall = np.stack(
         [
             base[:, 0] + (rim[:, 0] - base[:, 0]) * level + bulge * outline.normals[:, 0],
@@ -227,7 +226,7 @@ def greenhouse_shell(body: Body, outline: Outline) -> tuple[Mesh, Mesh]:
     return grid(wall, normals[: len(level)], uv), grid(fold, normals[len(level) - 1 :], roof_uv)
 
 
-def _corner_shares(outline: Outline, _share: Array | None) -> Array:
+def _corner_shares(outline: Outline) -> Array:
     """A coordinate along the outline that is 1 and 2 at its two corners, whatever its proportions."""
     turn = np.arctan2(outline.normals[:, 1], outline.normals[:, 0])
     length = outline.arc / outline.arc[-1]

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from dentwatch.data.synthetic.mesh import Floats, cross, dot
 
@@ -170,4 +169,3 @@ class Scratch:
 
 
 Damage = Dent | Scratch
-Colour = NDArray[np.float32]

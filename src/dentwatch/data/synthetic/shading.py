@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.synthetic import atlas
+from dentwatch.data.synthetic.charts import DENSITY
 from dentwatch.data.synthetic.distractors import Distractors
 from dentwatch.data.synthetic.environment import Environment, look_up, wrapped
 from dentwatch.data.synthetic.mesh import TEXTURE_SCALE, Floats, GBuffer, Pose, dot
@@ -23,7 +24,8 @@ BLOCK = 128 * WIDTH
 """Pixels shaded at a time."""
 GAP = 0.0035
 """Width of panel gaps in metres."""
-_SLOPE = 1 / (atlas.BLUR * np.sqrt(2 * np.pi))  # of a blurred mask at its edge, per pixel of the atlas
+# Metres per step of a mask byte at an edge: the slope of a blurred step is 1 / (σ √(2π)) per pixel of the atlas.
+_EDGE = atlas.BLUR * np.sqrt(2 * np.pi) / DENSITY / 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _coverage(first: NDArray[np.uint8], second: NDArray[np.uint8], footprint: Fl
     cover = np.zeros((6, len(footprint)), np.float32)
     for row, mask in zip(cover, [first[:, 2], first[:, 3], *second.T], strict=True):
         some = np.flatnonzero(mask)
-        gain = np.float32(1 / _SLOPE / 200.0 / 255) / footprint[some]
+        gain = np.float32(_EDGE) / footprint[some]
         row[some] = np.clip((mask[some].astype(np.float32) - np.float32(127.5)) * gain + np.float32(0.5), 0, 1)
     return cover
 
@@ -110,7 +112,7 @@ def _gaps(first: NDArray[np.uint8], footprint: Floats) -> Floats:
     gap = np.zeros(len(edge), np.float32)
     some = np.flatnonzero(edge < 120)
     pixel = footprint[some]
-    distance = edge[some] * np.float32(1 / _SLOPE / 200.0 / 255)
+    distance = edge[some] * np.float32(_EDGE)
     wide = np.maximum(pixel, np.float32(GAP * 0.6))
     gap[some] = np.clip((np.float32(GAP / 2) + wide / 2 - distance) / wide, 0, np.minimum(1, GAP / pixel))
     return gap
