@@ -59,6 +59,8 @@ class FasterRcnnDetector(Detector):
         proposals, of_proposals = self.network.rpn(as_image_list(photos), features, truth)
         sizes = [(self.input_size, self.input_size)] * len(truth)
         _, of_boxes = self.network.roi_heads(features, proposals, sizes, truth)
+        if not self.network.roi_heads.sampled:  # torchvision returns the mean of nothing: NaN
+            of_boxes = dict.fromkeys(of_boxes, images.new_zeros(()))
         return {
             "proposal_objectness": of_proposals["loss_objectness"],
             "proposal_box": of_proposals["loss_rpn_box_reg"],
@@ -136,11 +138,20 @@ class _LenientProposals(RegionProposalNetwork):
             label[ignored_points(centres(anchor), target) & (label == _BACKGROUND)] = _IGNORED
         return labels, boxes
 
+    def compute_loss(
+        self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        if all((label == _IGNORED).all() for label in labels):  # torchvision would return the mean of nothing: NaN
+            return 0 * objectness.sum(), 0 * pred_bbox_deltas.sum()
+        losses: tuple[Tensor, Tensor] = super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
+        return losses
+
 
 class _LenientHeads(RoIHeads):
     """Proposals centred in an ignore region are not sampled as background."""
 
     current: Sequence[Target]
+    sampled: bool  # whether the latest batch held anything to learn from
 
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
@@ -148,4 +159,5 @@ class _LenientHeads(RoIHeads):
         matched, labels = super().assign_targets_to_proposals(proposals, gt_boxes, gt_labels)
         for label, proposal, target in zip(labels, proposals, self.current, strict=True):
             label[ignored_points(centres(proposal), target) & (label == _BACKGROUND)] = _IGNORED
+        self.sampled = any((label != _IGNORED).any() for label in labels)
         return matched, labels
