@@ -50,7 +50,7 @@ _ENCODE = np.rint(_to_srgb(np.linspace(0, 1, _LINEAR_STEPS, dtype=np.float32)) *
 def _noise_levels() -> NDArray[np.float32]:
     """The normal distribution in 256 equally likely steps, ``(256,)``, of mean 0 and variance 1."""
     levels = np.array([NormalDist().inv_cdf((step + 0.5) / 256) for step in range(256)], np.float32)
-    return levels / levels.std()
+    return np.asarray(levels / levels.std(), np.float32)
 
 
 _NOISE = _noise_levels()
@@ -69,7 +69,7 @@ def darken(rgb: NDArray[np.uint8], stops: float, rng: np.random.Generator) -> ND
     places = rgb.astype(np.uint16)
     places <<= 8
     places |= rng.integers(0, 256, rgb.shape, np.uint8)
-    return table.ravel().take(places)
+    return np.asarray(table.ravel().take(places), np.uint8)
 
 
 class Augmenter:
