@@ -27,7 +27,8 @@ def spot(
         if bare and mesh.vertices[vertex, 2] > 0.3:
             break
     flip = np.array([1, -1 if rng.random() < 0.5 else 1, 1], np.float32)
-    return Place.on(mesh.vertices[vertex] * flip, mesh.normals[vertex] * flip, float(rng.normal(0, 0.35)))
+    turn = float(rng.normal(0, 0.35)) if rng.random() < 0.75 else float(rng.uniform(-np.pi / 2, np.pi / 2))
+    return Place.on(mesh.vertices[vertex] * flip, mesh.normals[vertex] * flip, turn)
 
 
 def sample_damages(

@@ -20,7 +20,7 @@ SHARE = 0.22
 """… and by at least this share of the damage's strong changes: nobody boxes the faint foot of a deep dent."""
 NOTICED = 22
 """A damage is left out where its strong changes (their 95th percentile) are weaker than this, of 255."""
-SMALLEST = 0.024
+SMALLEST = {"scratch": 0.034, "dent": 0.055}
 """A damage is left out where its box would be smaller than the square of this share of the picture's side."""
 KEY = 0.25
 """Mean radiance of a correctly exposed scene."""
@@ -129,7 +129,7 @@ class Scene:
             else:
                 alone = self._shade(some, light, (), layer.take(padded(np.arange(len(layer))), 0))
             alone = alone[:, : len(reached)] * np.float32(gain)
-            box = self._box(pixels.index[reached], clean.take(reached, 1) * np.float32(gain), alone)
+            box = self._box(damage.label, pixels.index[reached], clean.take(reached, 1) * np.float32(gain), alone)
             if box is not None:
                 shown.append(damage)
                 annotations.append(Annotation(damage.label, box))
@@ -141,7 +141,7 @@ class Scene:
             picture[some.index] = self._shade(some, light, tuple(shown)).T * np.float32(gain)
         return tuple(annotations)
 
-    def _box(self, index: NDArray[np.intp], before: Floats, after: Floats) -> Box | None:
+    def _box(self, label: str, index: NDArray[np.intp], before: Floats, after: Floats) -> Box | None:
         """The extent of the visibly changed pixels, or None where too few are."""
         table = tone_curve(1.0)
         first, second = (table[_positions(light)].astype(np.int16) for light in (before, after))
@@ -159,7 +159,7 @@ class Scene:
             return None
         left, top = int(columns[0]), int(rows[0])
         width, height = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
-        if width * height < (SMALLEST * self.size) ** 2:
+        if width * height < (SMALLEST[label] * self.size) ** 2:
             return None
         return Box(float(left), float(top), float(width), float(height))
 

@@ -20,7 +20,7 @@ _METAL = (0.38, 0.38, 0.39)
 def sample_scratch(rng: np.random.Generator, place: Place, paint: Paint, longest: float = 0.5) -> Scratch:
     """A scratch of a common kind; ``longest`` bounds its half length in metres."""
     kind = str(rng.choice(["lines", "scuff", "transfer", "gouge", "chips"], p=[0.30, 0.38, 0.12, 0.14, 0.06]))
-    half_a = float(np.clip(np.exp(rng.normal(np.log(0.2), 0.75)), 0.025, longest))
+    half_a = float(np.clip(np.exp(rng.normal(np.log(0.23), 0.7)), 0.025, longest))
     ratio = {
         "lines": rng.uniform(0.04, 0.3),
         "scuff": rng.uniform(0.12, 0.6),

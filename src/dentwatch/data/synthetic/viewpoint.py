@@ -42,8 +42,8 @@ def whole_car(rng: np.random.Generator, body: Body) -> Pose:
 
 
 def _aspect(rng: np.random.Generator) -> float:
-    """Phones take 4:3 upright or lying; half the photos keep their proportions."""
-    return float(rng.choice([1.0, 4 / 3, 3 / 4], p=[0.5, 0.38, 0.12]))
+    """Phones take 4:3 upright or lying; some photos keep their proportions."""
+    return float(rng.choice([1.0, 4 / 3, 3 / 4], p=[0.38, 0.48, 0.14]))
 
 
 def _triple(vector: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> tuple[float, float, float]:
