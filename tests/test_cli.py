@@ -51,8 +51,7 @@ CALLS = {
     "models export": "models export champion {new}",
     "models clean": "models clean",
 }
-SLOW = {"demo", "train"}
-STREAMS = {"inspect": "one document per photo", "serve": "answers until it is stopped"}
+TRAINING = {"demo", "train"}  # `train` is tested in tests/training, because it takes its time
 
 
 @dataclass(frozen=True)
@@ -192,10 +191,21 @@ assert not found, found
 # Answering
 
 
-@pytest.mark.parametrize("path", [path for path in CALLS if path not in STREAMS])
+@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | {"inspect", "serve"}])
 def test_json_is_one_document_on_stdout(path: str, furnished: Path, run: Run, tmp_path: Path) -> None:
     done = run(*_arguments(path, furnished, tmp_path), "--json")
     assert (done.code, len(_documents(done.out))) == (0, 1), done.err
+
+
+def test_the_whole_walk_ends_in_one_document(furnished: Path, tmp_path: Path) -> None:
+    (tmp_path / "cwd").mkdir()
+    command = [*PROGRAM, *_arguments("demo", furnished, tmp_path), "--json"]
+    done = subprocess.run(command, cwd=tmp_path / "cwd", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [document] = _documents(done.stdout)
+    assert Path(document["report"]).is_file()
+    assert document["model"] == "dentwatch/3"
+    assert not list((tmp_path / "cwd").iterdir())
 
 
 def test_inspect_answers_with_one_line_of_json_per_photo(furnished: Path, run: Run, tmp_path: Path) -> None:
@@ -219,7 +229,7 @@ def test_serve_announces_itself_in_one_document(furnished: Path, tmp_path: Path)
     assert not list((tmp_path / "cwd").iterdir())
 
 
-@pytest.mark.parametrize("path", [path for path in CALLS if path not in SLOW | {"serve"}])
+@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | {"serve"}])
 def test_people_read_whole_words_at_80_columns(path: str, furnished: Path, run: Run, tmp_path: Path) -> None:
     done = run(*_arguments(path, furnished, tmp_path))
     assert done.code == 0, done.err
@@ -238,10 +248,9 @@ def test_people_read_whole_words_at_80_columns(path: str, furnished: Path, run: 
         ("data export latest --out copy", "There is no dataset version"),
         ("data retry --map dirt", "dirt"),
         ("train", "There is no dataset version"),
-        ("train --set colour=blue", "colour"),
         ("train --resume yesterday", "There is no run named 'yesterday'"),
         ("evaluate --split holdout", "There is no split 'holdout'"),
-        ("evaluate --model 3", "There is no model '3'"),
+        ("evaluate", "There is no dataset version"),
         ("inspect car.jpg --model 3", "There is no model '3'"),
         ("models show champion", "There is no model version 'champion'"),
         ("models rollback --reason worse", "no earlier champion"),
@@ -256,6 +265,12 @@ def test_an_error_is_one_paragraph_that_names_the_input(arguments: str, told: st
     assert len(done.err.strip().splitlines()) == 1
     assert "Traceback" not in done.err
     assert not home.exists()  # asking for what is not there leaves nothing behind
+
+
+def test_a_wrong_training_setting_is_named(furnished: Path, run: Run) -> None:
+    done = run("train", "--set", "augmentation.colours=0.5")
+    assert (done.code, done.out) == (1, "")
+    assert "The training setting augmentation.colours cannot be used" in done.paragraph
 
 
 def test_debug_shows_the_traceback(home: Path) -> None:

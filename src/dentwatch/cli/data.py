@@ -203,6 +203,7 @@ def retry(
     from dentwatch.cli.ingest_summary import print_report
     from dentwatch.data.retry import Retry
 
+    ingestion = _ingest(mapping, map_file, workers, update)
     attempt = Retry(settings.load(), reason, licence, consent)
     total = sum(attempt.can_try(entry) for entry in _store().set_aside())
     if not total:
@@ -213,7 +214,7 @@ def retry(
         return
     with progress() as bar:
         task = bar.add_task("Trying again", total=total)
-        report = attempt.run(_ingest(mapping, map_file, workers, update), lambda: bar.advance(task))
+        report = attempt.run(ingestion, lambda: bar.advance(task))
     print_json(report.as_plain()) if as_json else print_report(report)
 
 

@@ -205,7 +205,7 @@ def _show(results: list["EvaluationResult"], document: dict[str, Any]) -> None:
     from dentwatch.training.evaluation.comparison import distinct_names
 
     first = results[0].dataset
-    photos = f"{first.photos:,} photos of {first.vehicles:,} vehicles"
+    photos = f"{first.photos:,} photos of {first.vehicles:,} vehicle{'s' * (first.vehicles != 1)}"
     names = distinct_names(results)
     rows = table("", *names, numbers=names)
     for title, name, digits in _SHOWN:

@@ -61,6 +61,7 @@ def show(ref: RefArgument, as_json: JsonOption = False) -> None:
     out.print(_details(version))
     out.print()
     out.print(_figures(version))
+    out.print()
     for change in changes:
         out.print(_sentence(change), markup=False)
     out.print(f"The model card: dentwatch models card {version.number}", style="dim")
@@ -151,7 +152,7 @@ def _resolve(ref: str) -> "ModelBundle":
 
 def _table(versions: "list[ModelVersion]") -> Any:
     numbers = ("Version", "AP50 scratch", "dent")
-    rows = table("Version", "", "Detector", "Dataset", "AP50 scratch", "dent", "Registered", "Run", numbers=numbers)
+    rows = table("Version", "", "Detector", "Dataset", "AP50 scratch", "dent", "Registered", numbers=numbers)
     for version in versions:
         spec = version.spec
         rows.add_row(
@@ -162,7 +163,6 @@ def _table(versions: "list[ModelVersion]") -> Any:
             _ap50(version, "scratch"),
             _ap50(version, "dent"),
             version.registered_at[:10],
-            version.run_id[:8] or "–",
             style="bold" if version.is_champion else None,
         )
     return rows

@@ -1,6 +1,7 @@
 """What commands print: results on stdout, everything else on stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,9 +31,31 @@ class Paragraphs(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print as :class:`rich.console.Console` does."""
-        if all(isinstance(item, str | Text) for item in objects):
-            options = {"overflow": "ignore", "crop": False, "no_wrap": not self.is_terminal, **options}
+        if len(objects) == 1 and isinstance(objects[0], str | Text):
+            [text] = objects
+            if isinstance(text, str):
+                text = Text.from_markup(text, emoji=False) if options.pop("markup", True) else Text(text)
+            objects = (_wrapped(text, self.width) if self.is_terminal else text,)
+            options["soft_wrap"] = True
         super().print(*objects, **options)
+
+
+def _wrapped(text: Text, width: int) -> Text:
+    """``text`` in lines of at most ``width`` columns, but for words that are longer themselves."""
+    lines: list[Text] = []
+    for line in text.split("\n", allow_blank=True):
+        breaks: list[int] = []
+        used = len(line.plain) - len(line.plain.lstrip())
+        for word in re.finditer(r"\S+\s*", line.plain):
+            if used + cell_len(word[0].rstrip()) > width and word.start():
+                breaks.append(word.start())
+                used = 0
+            used += cell_len(word[0])
+        parts = line.divide(breaks)
+        for part in parts:
+            part.rstrip()
+        lines += parts
+    return Text("\n").join(lines)
 
 
 out = Paragraphs(highlight=False)

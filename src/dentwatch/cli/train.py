@@ -60,6 +60,7 @@ def train(
     Example: `dentwatch train --detector yolo --size nano --input-size 640 --minutes 60 --name first`
     """
     from dentwatch import settings as all_settings
+    from dentwatch.records.datasets import DatasetStore
 
     _need_training()
     settings = all_settings.load()
@@ -82,6 +83,7 @@ def train(
     if resume is not None:
         _print_run(_resume(settings, resume), as_json)
         return
+    DatasetStore(settings.dataset_store_url).get(dataset)  # asked before the seconds that importing torch takes
     run = _run_settings(given, options or [], config)
     if folds is not None:
         _print_folds(_cross_validate(settings, run, folds, dataset, name), as_json)
@@ -142,15 +144,10 @@ def _run_settings(given: dict[str, Any], options: list[str], config: Path | None
             values = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
         except (OSError, yaml.YAMLError) as error:
             raise SettingsError(f"{config} cannot be read as YAML: {error}.", "Correct the file.") from error
+        if not isinstance(values, dict):
+            raise SettingsError(f"{config} holds no settings by name.", "Write one a line, as in `epochs: 20`.")
     for option in options:
-        path, equals, text = option.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {option!r} has no value.", "Write NAME=VALUE, as in augmentation.mosaic=0.3.")
-        *groups, last = path.split(".")
-        place = values
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = yaml.safe_load(text)
+        _set(values, option)
     values |= {name: value for name, value in given.items() if value is not None}
     values.setdefault("weights", default_weights(values.get("detector", "yolo"), values.get("size")))
     try:
@@ -161,6 +158,27 @@ def _run_settings(given: dict[str, Any], options: list[str], config: Path | None
         raise SettingsError(
             f"The training setting {where} cannot be used: {first['msg']} (got {first['input']!r}).",
             "See `dentwatch train --help` and docs/training.md.",
+        ) from error
+
+
+def _set(values: dict[str, Any], option: str) -> None:
+    """Put what ``--set NAME=VALUE`` says into ``values``."""
+    import yaml
+
+    from dentwatch.errors import SettingsError
+
+    path, equals, text = option.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {option!r} has no value.", "Write NAME=VALUE, as in augmentation.mosaic=0.3.")
+    *groups, last = path.split(".")
+    place = values
+    try:
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = yaml.safe_load(text)
+    except (AttributeError, TypeError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"--set {option!r} cannot be used: {error}.", "Write NAME=VALUE, as in augmentation.mosaic=0.3."
         ) from error
 
 
