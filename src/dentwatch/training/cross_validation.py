@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 
 import lightning.pytorch as pl
@@ -15,7 +14,7 @@ from dentwatch.records.tracking import git_commit
 from dentwatch.settings import Settings
 from dentwatch.training import experiment_log
 from dentwatch.training.detectors import create
-from dentwatch.training.fitting import LAST, fit, fitted
+from dentwatch.training.fitting import LAST, fit
 from dentwatch.training.packaging import Report
 from dentwatch.training.photo_batches import PlainPhotos
 from dentwatch.training.progress import RunProgress
@@ -101,22 +100,13 @@ def cross_validate(
         place = folder.path / f"fold-{fold}"
         pl.seed_everything(run.seed + fold, verbose=False)
         network = create(run.detector, run.size, run.labels, run.input_size)
-        if _done(place):
-            done = fitted(network, place)
-        else:
-            if not (place / LAST).exists():
-                start_from(network, run.weights, settings, PlainPhotos(train_photos, run.input_size))
-            done = fit(network, run, train_photos, val_photos, place, callbacks=[RunProgress(console)])
-            (place / "done").touch()
-        figures.append(done.figures)
+        if not (place / LAST).exists():
+            start_from(network, run.weights, settings, PlainPhotos(train_photos, run.input_size))
+        figures.append(fit(network, run, train_photos, val_photos, place, callbacks=[RunProgress(console)]).figures)
     result = CrossValidation(figures, record.tracking_run)
     experiment_log.log_figures(settings, record.tracking_run, _named(result))
     experiment_log.end_tracking(settings, record.tracking_run, "FINISHED")
     return result
-
-
-def _done(place: Path) -> bool:
-    return (place / "done").exists()
 
 
 def _named(result: CrossValidation) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The network under training, as Lightning drives it."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -103,8 +104,13 @@ class DetectionModule(pl.LightningModule):
         self.schedule.start()
 
     def on_train_epoch_start(self) -> None:
-        """Note when the epoch began."""
+        """Note when the epoch began, and make what is random in the network a function of the epoch.
+
+        Faster R-CNN draws the proposals that it learns from; a resumed run must draw the same ones.
+        """
         self.schedule.begin_epoch()
+        place = (self.run_settings.seed, self.current_epoch, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
 
     def on_train_batch_start(self, _batch: Any, _batch_index: int) -> None:
         """Set the learning rate of the step."""
@@ -138,11 +144,11 @@ def as_input(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float()
 
 
-def ema(decay: float) -> Any:
+def ema(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
     """How a parameter's moving average follows it: slowly at the end, closely at the start, as YOLOX does."""
+    return functools.partial(_follow, decay)  # unlike a function in a function, it travels to other processes
 
-    def follow(average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
-        weight = decay * (1 - float(np.exp(-(int(averaged) + 1) / _EMA_RAMP)))
-        return weight * average + (1 - weight) * current
 
-    return follow
+def _follow(decay: float, average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
+    weight = decay * (1 - float(np.exp(-(int(averaged) + 1) / _EMA_RAMP)))
+    return weight * average + (1 - weight) * current

@@ -80,6 +80,11 @@ def _hosted(name: str, record: RunRecord, folder: Path) -> Logger:
     from lightning.pytorch import loggers as available
 
     kind, package = _HOSTED[name]
+    if not hasattr(available, kind):  # Lightning drops loggers now and then: 2.6 has none for Neptune
+        raise MissingExtraError(
+            f"The logger {name} needs a Lightning that has {kind}; the one that is installed no longer does.",
+            f"Choose another logger, or run `pip install {package}` with an older Lightning.",
+        )
     place = {"save_dir": str(folder)} if name == "wandb" else {}
     try:
         logger: Logger = getattr(available, kind)(name=record.name, **place)

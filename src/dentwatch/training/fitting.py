@@ -1,5 +1,6 @@
 """The fit itself: Lightning's trainer with what a run of Dentwatch needs around it."""
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from dentwatch.training.augmentation import Augmenter
+from dentwatch.training.checkpoints import WholeCheckpoints
 from dentwatch.training.detection_module import DetectionModule, ema
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.photo_batches import LabelledPhotos, PlainPhotos, ShuffledPlaces, TrainingPhotos, loader
@@ -21,6 +23,7 @@ from dentwatch.training.schedule import Schedule
 
 MONITOR = "val/ap50"
 BEST, LAST = "best.ckpt", "last.ckpt"
+_DONE = "done"  # a file beside them: the fit came to its end, by epochs, minutes or patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class PhotoBatches(pl.LightningDataModule):
     def __init__(self, train: LabelledPhotos, val: LabelledPhotos, settings: RunSettings, schedule: Schedule) -> None:
         super().__init__()
         self._train, self._val, self._settings, self._schedule = train, val, settings, schedule
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Make a process that was started for this run as quiet as the first one."""
+        _quieten()
 
     def train_dataloader(self) -> Any:
         """Augmented samples in this process's share of the seeded order."""
@@ -78,46 +85,24 @@ def fit(
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
 ) -> Fitted:
-    """Train ``network`` in ``folder``; a run that was cut off there goes on from its last epoch.
+    """Train ``network`` in ``folder``; a fit that was cut off there goes on from its last epoch, one that ended stays.
 
     The result is the moving average of the weights at the validation with the best AP50.
     """
+    if (folder / _DONE).exists():
+        return fitted(network, folder)
     steps = max(1, len(train) // (settings.batch_size * settings.devices))
     schedule = Schedule(settings, steps)
     module = DetectionModule(network.train(), settings, schedule, list(val.records))
-    best = ModelCheckpoint(
-        folder, "best", monitor=MONITOR, mode="max", save_top_k=1, enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )  # fmt: skip
-    last = ModelCheckpoint(
-        folder, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True, every_n_epochs=1
-    )
-    own: list[Callback] = [WeightAveraging(avg_fn=ema(settings.ema_decay), use_buffers=True), best, last]
-    if settings.patience:
-        own.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=settings.devices,
-        strategy=_strategy(settings.devices),
-        precision=_precision(settings.precision),
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.clip,
-        check_val_every_n_epoch=settings.validate_every,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        logger=list(loggers) or False,
-        callbacks=[*own, *callbacks],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=10,
-        default_root_dir=folder,
-    )
     with warnings.catch_warnings():
-        # Two cores: one process prepares photos, the others compute; Lightning would like more of them.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # Lightning walks batches with a helper of torch that torch has renamed.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
-        trainer.fit(module, datamodule=PhotoBatches(train, val, settings, schedule), ckpt_path=_existing(folder / LAST))
+        _quieten()
+        trainer = _trainer(settings, folder, loggers, callbacks)
+        photos = PhotoBatches(train, val, settings, schedule)
+        try:
+            trainer.fit(module, datamodule=photos, ckpt_path=_existing(folder / LAST))
+        except SystemExit as end:  # Lightning's answer to Ctrl-C, which would pass for an error
+            raise KeyboardInterrupt from end
+    (folder / _DONE).touch()
     return fitted(network, folder)
 
 
@@ -135,6 +120,53 @@ def fitted(network: Detector, folder: Path) -> Fitted:
     )
     seconds = last["schedule"]["seconds"]
     return Fitted(network.eval(), best["epoch"], best["figures"], last["epoch"] + 1, seconds / 60)
+
+
+def _trainer(
+    settings: RunSettings, folder: Path, loggers: Sequence[Logger], callbacks: Sequence[Callback]
+) -> pl.Trainer:
+    best = ModelCheckpoint(
+        folder, "best", monitor=MONITOR, mode="max", save_top_k=1, enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )  # fmt: skip
+    last = ModelCheckpoint(
+        folder, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True, every_n_epochs=1
+    )
+    own: list[Callback] = [WeightAveraging(avg_fn=ema(settings.ema_decay), use_buffers=True), best, last]
+    if settings.patience:
+        own.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
+    return pl.Trainer(
+        accelerator="auto",
+        devices=settings.devices,
+        strategy=_strategy(settings.devices),
+        precision=_precision(settings.precision),
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.clip,
+        check_val_every_n_epoch=settings.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        logger=list(loggers) or False,
+        callbacks=[*own, *callbacks],
+        plugins=[WholeCheckpoints()],
+        # On a CPU there is none: each process then normalises by its own share of the batch.
+        sync_batchnorm=settings.devices > 1 and torch.cuda.is_available(),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,  # nothing is logged by the step; a larger number only makes short epochs warn
+        default_root_dir=folder,
+    )
+
+
+def _quieten() -> None:
+    """Keep Lightning's chatter from the user; errors and what a user can act on stay."""
+    for chatter in ("lightning.pytorch", "lightning.fabric"):  # "GPU available…", tips
+        logging.getLogger(chatter).setLevel(logging.WARNING)
+    # Two cores: one process prepares photos, the others compute; Lightning would like more of them.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Lightning walks batches with a helper of torch that torch has renamed.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    # A run's folder holds run.json from the start, and a resumed run's its checkpoints.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -22,8 +22,12 @@ class RunProgress(Callback):
         self._best = float("-inf")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the display behind: a process of its own has none."""
-        return {**self.__dict__, "_bar": None, "_console": Console(stderr=True)}
+        """Leave the display behind: another process has its own."""
+        return {**self.__dict__, "_bar": None, "_console": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Speak to this process's stderr."""
+        self.__dict__.update(state, _console=Console(stderr=True))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the display in the first process."""

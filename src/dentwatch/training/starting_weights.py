@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -43,7 +44,7 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
             f"Train with `--detector {spec.detector} --size {spec.size}`, or start from other weights.",
         )
     if bundle.weights_path is not None:
-        _copy(detector, load_file(bundle.weights_path), weights)
+        _copy(detector, bundle.weights_path, weights)
     elif isinstance(detector, YoloDetector):  # the ONNX file is enough
         load_onnx(detector, bundle.onnx_path, calibration_photos(photos))
     else:
@@ -82,7 +83,7 @@ def _from_file(detector: Detector, path: Path, photos: Callable[[], Tensor]) -> 
             )
         load_onnx(detector, path, photos())
     elif path.suffix == ".safetensors":
-        _copy(detector, load_file(path), str(path))
+        _copy(detector, path, str(path))
     else:
         raise TrainingError(
             f"{path} is neither an .onnx nor a .safetensors file.", "Convert it, or name a model version."
@@ -90,7 +91,11 @@ def _from_file(detector: Detector, path: Path, photos: Callable[[], Tensor]) -> 
     return _KNOWN_FILES.get(path.name) or Rights(name=path.name, licence="unknown", source="file given with --weights")
 
 
-def _copy(detector: Detector, parameters: dict[str, Tensor], name: str) -> None:
+def _copy(detector: Detector, path: Path, name: str) -> None:
+    try:
+        parameters = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path} cannot be read as .safetensors ({error}).", "Name another file.") from error
     kept = detector.load_parameters(parameters)
     if len(kept) > len(detector.state_dict()) / 2:
         raise TrainingError(

@@ -61,6 +61,8 @@ def _convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
     values: dict[str, Any] = {initializer.name: initializer for initializer in graph.initializer}
     found = []
     for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in values:  # how exporters share equal parameters
+            values[node.output[0]] = values[node.input[0]]
         if node.op_type == "Conv" and len(node.input) == 3 and node.input[1] in values:
             pair = [numpy_helper.to_array(values[name]).astype(np.float32) for name in node.input[1:]]
             found.append((torch.from_numpy(pair[0].copy()), torch.from_numpy(pair[1].copy())))
