@@ -364,14 +364,15 @@ def test_ctrl_c_ends_an_ingest_with_a_sentence(garage: Path, home: Path, tmp_pat
     for number in range(3000):
         (many / f"{number}.jpg").write_bytes(photo + number.to_bytes(4, "big"))
     ingest = subprocess.Popen(
-        [*PROGRAM, "data", "ingest", str(many), "--workers", "1"],
+        [*PROGRAM, "data", "ingest", str(many), "--workers", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    while not (home / "photos").exists() and ingest.poll() is None:
-        time.sleep(0.05)
+    while not (home / "datasets" / ".lock").exists() and ingest.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.5)  # the processes that examine photos are starting, or at work
     os.killpg(ingest.pid, signal.SIGINT)  # a terminal tells the whole group
     out, err = ingest.communicate(timeout=60)
     assert (ingest.returncode, out) == (130, ""), err

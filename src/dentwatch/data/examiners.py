@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from dentwatch.data.incoming import IncomingPhoto
+from dentwatch.data.processes import deaf_to_ctrl_c
 from dentwatch.data.validation import Examined, Rules, examine, set_aside_whole
 from dentwatch.errors import PhotoError
 from dentwatch.records.photos import PhotoStore
@@ -58,7 +58,7 @@ def _one_by_one(photos: list[IncomingPhoto], rules: Rules, photos_url: str) -> I
     pool = _pool(rules, photos_url, 1)
     for photo in photos:
         try:
-            yield photo, pool.submit(_examine_batch, [photo]).result()[0]
+            yield photo, _submitted(pool, [photo]).result()[0]
         except BrokenProcessPool:
             pool.shutdown()
             pool = _pool(rules, photos_url, 1)
@@ -71,7 +71,8 @@ def _one_by_one(photos: list[IncomingPhoto], rules: Rules, photos_url: str) -> I
 
 def _submitted(pool: ProcessPoolExecutor, batch: list[IncomingPhoto]) -> "Future[list[Examined]]":
     try:
-        return pool.submit(_examine_batch, batch)
+        with deaf_to_ctrl_c():  # a process may be started for it
+            return pool.submit(_examine_batch, batch)
     except BrokenProcessPool as error:  # a process died since the last look; the batch must not be lost over it
         future: Future[list[Examined]] = Future()
         future.set_exception(error)
@@ -87,7 +88,6 @@ def _set_up(rules: Rules, photos_url: str) -> None:
     global _rules, _store
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     cv2.setNumThreads(1)  # the processes share the cores already
     # glibc returns memory to the system after each photo and faults it in again for the next one, until it has seen a
     # block as large as this one go: some 15 % of the processor time.

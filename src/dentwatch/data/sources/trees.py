@@ -54,7 +54,10 @@ class ZipTree:
         try:
             self._zip: ZipFile = zip_at(self._archive)
         except (BadZipFile, OSError) as error:
-            raise SourceError(f"{location} is not a zip that can be read: {error}.", "Download it again.") from error
+            raise SourceError(
+                f"{location} is not a zip that can be read: {error}.",
+                "Name a folder or a zip; if it is a zip, fetch it again.",
+            ) from error
 
     @cached_property
     def _files(self) -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from dentwatch.data.processes import deaf_to_ctrl_c
 from dentwatch.data.synthetic.photo import PHOTOS_PER_VEHICLE, UNDAMAGED_SHARE, SyntheticPhoto, compose, render
 from dentwatch.data.synthetic.vehicle import VEHICLES_PER_PLACE
 from dentwatch.errors import SettingsError, SourceError
@@ -144,7 +145,17 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterable[tuple[int, list[Recor
         return
     # Spawned, not forked: a fork copies the locks of OpenCV's and MLflow's threads as they happen to stand.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        yield lambda function, tasks: enumerate(pool.map(function, tasks, chunksize=VEHICLES_PER_PLACE))
+
+        def run(function: Callable[..., Any], tasks: Iterable[Any]) -> Iterable[tuple[int, Any]]:
+            with deaf_to_ctrl_c():  # this starts the processes
+                return enumerate(pool.map(function, tasks, chunksize=VEHICLES_PER_PLACE))
+
+        try:
+            yield run
+        except KeyboardInterrupt:  # nothing of what they are making is of use, so nobody waits for it
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def _image(order: _Order, index: int, name: str, vehicle: str) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""Processes that work for a command, and Ctrl-C."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside the block never notice Ctrl-C, not even while they are starting.
+
+    A terminal sends it to all of them, but it is meant for the command, which then ends them; one that is still
+    importing would answer with a traceback. A Ctrl-C that comes inside the block is raised at its end. Where the
+    system knows no signal masks, nothing is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
