@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_cars import write_source
+from training_command import SMALL, Finished, dentwatch
 
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.sources import open_source
@@ -31,3 +32,16 @@ def stocked(home: Path, _ingested: Path) -> Path:
     """A DENTWATCH_HOME with a dataset version of 22 small photos: 16 to train on, 6 for val."""
     shutil.copytree(_ingested, home)
     return home
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, _ingested: Path) -> Finished:
+    """Two trainings of seconds: ``first`` with seed 0 for people, ``second`` in two processes for programs."""
+    home = tmp_path_factory.mktemp("finished") / "home"
+    shutil.copytree(_ingested, home)
+    first = dentwatch("train", "--name", "first", *SMALL, home=home)
+    assert first.returncode == 0, first.stderr
+    two = ("--devices", "2", "--seed", "1", "--json")
+    second = dentwatch("train", "--name", "second", *SMALL, "--batch-size", "2", "--epochs", "2", *two, home=home)
+    assert second.returncode == 0, second.stderr
+    return Finished(home, first, second)
