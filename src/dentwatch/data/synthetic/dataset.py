@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,10 @@ def _render(order: _Order, index: int) -> SyntheticPhoto:
     )
 
 
+def _each(function: Callable[[Any], Any], tasks: list[Any]) -> list[Any]:
+    return [function(task) for task in tasks]
+
+
 def _start_worker() -> None:
     cv2.setNumThreads(1)
 
@@ -146,9 +151,11 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterable[tuple[int, list[Recor
     # Spawned, not forked: a fork copies the locks of OpenCV's and MLflow's threads as they happen to stand.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
 
-        def run(function: Callable[..., Any], tasks: Iterable[Any]) -> Iterable[tuple[int, Any]]:
+        def run(function: Callable[..., Any], tasks: list[Any]) -> Iterable[tuple[int, Any]]:
+            places = (tasks[start : start + VEHICLES_PER_PLACE] for start in range(0, len(tasks), VEHICLES_PER_PLACE))
             with deaf_to_ctrl_c():  # this starts the processes
-                return enumerate(pool.map(function, tasks, chunksize=VEHICLES_PER_PLACE))
+                results = [pool.submit(_each, function, place) for place in places]
+            return enumerate(chain.from_iterable(result.result() for result in results))
 
         try:
             yield run
