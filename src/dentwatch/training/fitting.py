@@ -1,6 +1,9 @@
 """The fit itself: Lightning's trainer with what a run of Dentwatch needs around it."""
 
 import logging
+import multiprocessing
+import os
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +52,10 @@ class PhotoBatches(pl.LightningDataModule):
         self._train, self._val, self._settings, self._schedule = train, val, settings, schedule
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Make a process that was started for this run as quiet as the first one."""
+        """Make a process that was started for this run as quiet as the first one, and end it with that one."""
         _quieten()
+        if self._settings.devices > 1:
+            _end_with_the_first_process()
 
     def train_dataloader(self) -> Any:
         """Augmented samples in this process's share of the seeded order."""
@@ -167,6 +172,18 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
     # A run's folder holds run.json from the start, and a resumed run's its checkpoints.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+
+
+def _end_with_the_first_process() -> None:
+    """A run that is killed must not go on in its other processes, and write beside the one that resumes it."""
+    if (first := multiprocessing.parent_process()) is None:
+        return
+
+    def watch() -> None:
+        first.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _read(path: Path) -> dict[str, Any]:
