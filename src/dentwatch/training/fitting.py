@@ -28,6 +28,11 @@ MONITOR = "val/ap50"
 BEST, LAST = "best.ckpt", "last.ckpt"
 _DONE = "done"  # a file beside them: the fit came to its end, by epochs, minutes or patience
 
+# No "GPU available…", "Initializing distributed…" or tips; warnings stay. Said when this module is imported, because
+# the other processes of a run begin with that.
+for _chatter in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(_chatter).setLevel(logging.WARNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -163,13 +168,13 @@ def _trainer(
 
 
 def _quieten() -> None:
-    """Keep Lightning's chatter from the user; errors and what a user can act on stay."""
-    for chatter in ("lightning.pytorch", "lightning.fabric"):  # "GPU available…", tips
-        logging.getLogger(chatter).setLevel(logging.WARNING)
+    """Drop warnings that a user can do nothing about."""
     # Two cores: one process prepares photos, the others compute; Lightning would like more of them.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # Lightning walks batches with a helper of torch that torch has renamed.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+    # What is logged by the epoch is gathered before, or the same in every process.
+    warnings.filterwarnings("ignore", message="It is recommended to use .*sync_dist=True")
     # A run's folder holds run.json from the start, and a resumed run's its checkpoints.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
 
