@@ -68,7 +68,7 @@ def test_the_model_says_where_it_comes_from_and_how_good_it_is(finished: Finishe
     assert [right.licence for right in spec.rights] == ["CC0-1.0"]
     assert spec.thresholds.keys() == {"scratch", "dent"}
     assert spec.parity["boxes"] <= BOX_TOLERANCE and spec.parity["scores"] <= SCORE_TOLERANCE
-    assert {"val/ap50", "val/recall", "val/false_positive_rate"} <= spec.metrics.keys()
+    assert {"val/ap50", "val/recall", "val/photo_accuracy"} <= spec.metrics.keys()
     assert bundle.weights_path is not None
     card = bundle.card_path.read_text()
     assert version.id[:12] in card and "dentwatch train --name first" in card
