@@ -24,7 +24,7 @@ from dentwatch.records.tracking import git_commit
 from dentwatch.settings import Settings
 from dentwatch.training import experiment_log
 from dentwatch.training.augmentation import Augmenter, LabelledPhoto
-from dentwatch.training.detectors import create
+from dentwatch.training.detectors import check, create
 from dentwatch.training.evaluation.report import REPORT_NAME
 from dentwatch.training.evaluation.result import EvaluationResult
 from dentwatch.training.evaluation.run_history import training_curve
@@ -64,6 +64,7 @@ def train(
     A run of the same name and settings that was cut off goes on where it was. Raises
     :class:`~dentwatch.errors.TrainingError` and :class:`~dentwatch.errors.DatasetError`.
     """
+    check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
     version = DatasetStore(settings.dataset_store_url).get(dataset)
     record = RunRecord(
         name="",

@@ -59,7 +59,7 @@ def walk(
     Raises what its parts raise, among them :class:`DataError` when no annotated photo can be used.
     """
     if photos is None:
-        settings = settings.model_copy(update={"home": settings.home / "demo"})
+        settings = _apart(settings)
     console.print("[bold]1  Photos and annotations become a dataset version[/]")
     source = photos or _synthetic(settings, count, report)
     dataset = _ingest(settings, source, report, console)
@@ -68,6 +68,14 @@ def walk(
     console.print("[bold]3  The exported model answers about photos it has never seen[/]")
     bundle = ModelBundle.load(folder.path / "model", f"{settings.tracking.model_name}/{record.model_version}")
     return _judge(settings, dataset, bundle, folder, record, report)
+
+
+def _apart(settings: Settings) -> Settings:
+    """A home of their own, so that synthetic photos never mix with real ones, wherever those are kept."""
+    tracking = settings.tracking.model_copy(update={"uri": None, "artifacts": None})
+    return settings.model_copy(
+        update={"home": settings.home / "demo", "photos_url": None, "datasets_url": None, "tracking": tracking}
+    )
 
 
 def _synthetic(settings: Settings, count: int, report: Report) -> Path:

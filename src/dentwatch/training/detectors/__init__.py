@@ -26,15 +26,21 @@ def available() -> dict[str, type[Detector]]:
 def create(name: str, size: str | None, labels: tuple[str, ...], input_size: int) -> Detector:
     """A fresh detector for ``labels`` on square photos of ``input_size`` pixels.
 
-    ``size`` None takes the detector's first size. Raises :class:`TrainingError` for an unknown name, size or an
-    input size that the network cannot take.
+    ``size`` None takes the detector's first size. Raises :class:`TrainingError` as :func:`check` does.
+    """
+    return check(name, size, labels, input_size)(size or available()[name].sizes[0], labels, input_size)
+
+
+def check(name: str, size: str | None, labels: tuple[str, ...], input_size: int) -> type[Detector]:
+    """The kind of detector that :func:`create` would make, without making it.
+
+    Raises :class:`TrainingError` for an unknown name or size, an input size that the network cannot take, or no label.
     """
     detectors = available()
     if name not in detectors:
         raise TrainingError(f"There is no detector named {name!r}.", f"Choose one of: {', '.join(detectors)}.")
     kind = detectors[name]
-    chosen = size or kind.sizes[0]
-    if chosen not in kind.sizes:
+    if size is not None and size not in kind.sizes:
         raise TrainingError(f"{name} has no size {size!r}.", f"Choose one of: {', '.join(kind.sizes)}.")
     if input_size < kind.stride or input_size % kind.stride:
         raise TrainingError(
@@ -42,4 +48,4 @@ def create(name: str, size: str | None, labels: tuple[str, ...], input_size: int
         )
     if not labels:
         raise TrainingError("No label to learn was named.", "Name at least one, as in `--labels scratch,dent`.")
-    return kind(chosen, labels, input_size)
+    return kind
