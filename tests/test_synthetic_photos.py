@@ -181,9 +181,9 @@ def test_scratches_cover_something_and_differ_from_the_paint() -> None:
         paint = Paint.sample(rng)
         scratch = sample_scratch(rng, place, paint)
         assert isinstance(scratch, Scratch)
-        alpha = scratch.decal[..., 3]
+        alpha = scratch.picture[..., 3]
         assert alpha.max() > 0.2 and alpha.min() >= 0 and alpha.max() <= 1
-        assert np.abs(scratch.decal[..., :3][alpha > 0.2] - (paint.base + paint.metal)).max() > 0.02
+        assert np.abs(scratch.picture[..., :3][alpha > 0.2] - (paint.base + paint.metal)).max() > 0.02
 
 
 def test_photos_of_a_vehicle_share_paint_body_and_damage() -> None:

@@ -1,6 +1,6 @@
 """Dents and scratches, each in its own tangent plane of the body.
 
-A damage has a place: a point of the body, its outward normal and two tangents. ``a`` and ``b`` below are metres along
+A mark has a place: a point of the body, its outward normal and two tangents. ``a`` and ``b`` below are metres along
 those tangents. A dent is a height field whose slope tilts the normals; a scratch is a decal of laid-bare layers.
 """
 
@@ -19,7 +19,7 @@ ROW = 256
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a damage sits: ``point`` in metres, unit ``normal``, tangents ``along`` and ``across``, each (3,)."""
+    """Where a mark sits: ``point`` in metres, unit ``normal``, tangents ``along`` and ``across``, each (3,)."""
 
     point: Floats
     normal: Floats
@@ -132,18 +132,17 @@ def _crumple(rng: np.random.Generator, size: float, steep: float) -> Lobe:
 
 
 @dataclass(frozen=True)
-class Scratch:
-    """A scratch that spans ``half_a`` × ``half_b`` metres about its place; ``draw`` makes its decal."""
+class Decal:
+    """A thin layer that spans ``half_a`` × ``half_b`` metres about its place; ``draw`` makes its picture."""
 
     place: Place
     half_a: float
     half_b: float
     draw: Callable[[], Floats]
-    label: str = "scratch"
 
     @cached_property
-    def decal(self) -> Floats:
-        """Linear colour and coverage ``(h, w, 4)``, drawn when the scratch is first seen."""
+    def picture(self) -> Floats:
+        """Linear colour and coverage ``(h, w, 4)``, the lowest row first, drawn when the decal is first seen."""
         return self.draw()
 
     @property
@@ -153,19 +152,26 @@ class Scratch:
 
     def layer(self, points: Floats, footprint: float) -> Floats:
         """Colour and coverage ``(N, 4)`` at ``points`` ``(3, N)``, filtered for pixels ``footprint`` metres wide."""
-        decal = self.decal
-        density = decal.shape[1] / (2 * self.half_a)
+        picture = self.picture
+        density = picture.shape[1] / (2 * self.half_a)
         shrink = density * footprint
         if shrink > 1.3:
-            size = max(2, round(decal.shape[1] / shrink)), max(2, round(decal.shape[0] / shrink))
-            decal = cv2.resize(decal, size, interpolation=cv2.INTER_AREA)
+            size = max(2, round(picture.shape[1] / shrink)), max(2, round(picture.shape[0] / shrink))
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         a, b, _ = self.place.local(points)
-        u = (a / np.float32(2 * self.half_a) + np.float32(0.5)) * decal.shape[1] - np.float32(0.5)
-        v = (b / np.float32(2 * self.half_b) + np.float32(0.5)) * decal.shape[0] - np.float32(0.5)
+        u = (a / np.float32(2 * self.half_a) + np.float32(0.5)) * picture.shape[1] - np.float32(0.5)
+        v = (b / np.float32(2 * self.half_b) + np.float32(0.5)) * picture.shape[0] - np.float32(0.5)
         rows = -(-len(u) // ROW)
         u, v = (np.resize(line, (rows, ROW)) for line in (u, v))
-        sampled = cv2.remap(decal, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+        sampled = cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         return np.asarray(sampled.reshape(-1, 4)[: points.shape[1]])
+
+
+@dataclass(frozen=True)
+class Scratch(Decal):
+    """A scratch: the layers it lays bare, or what it left behind."""
+
+    label: str = "scratch"
 
 
 Damage = Dent | Scratch

@@ -1,4 +1,4 @@
-"""What a damage detector must not fall for: dust, mud, stickers, water drops and dappled shade."""
+"""What a damage detector must not fall for: dust, mud, water drops and dappled shade; ``stickers.py`` adds stickers."""
 
 from dataclasses import dataclass
 

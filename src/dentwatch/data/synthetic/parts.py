@@ -81,8 +81,8 @@ def _plate(whole: Mesh, front: bool, height: float) -> Mesh:
     return grid(points, normals, PLATE.pixels(across, -up))
 
 
-def assemble(rng: np.random.Generator, body: Body, lower: Outline, upper: Outline) -> tuple[Mesh, Mesh, Mesh]:
-    """The whole car, and the left wall and left top of its lower body alone (where damage is placed)."""
+def assemble(rng: np.random.Generator, body: Body, lower: Outline, upper: Outline) -> tuple[Mesh, Mesh, Mesh, Mesh]:
+    """The whole car, and alone the left wall and left top of its lower body and the left wall of its greenhouse."""
     wall, top = lower_shell(body, lower)
     green, roof = greenhouse_shell(body, upper)
     steer = float(rng.normal(0, 0.12))
@@ -99,4 +99,9 @@ def assemble(rng: np.random.Generator, body: Body, lower: Outline, upper: Outlin
     x, y = np.meshgrid(np.linspace(-body.length / 2 + 0.25, body.length / 2 - 0.25, 12), np.linspace(-0.75, 0.75, 6))
     under = np.stack([x, y, np.full_like(x, body.sill + 0.02)], -1)
     floor = grid(under, np.broadcast_to(np.array([0, 0, -1.0]), under.shape), _plain(BLACK, under.shape[:2]))
-    return join([*left, *right, turned[0], turned[1].mirrored(), rear, rear.mirrored(), *plates, floor]), wall, top
+    return (
+        join([*left, *right, turned[0], turned[1].mirrored(), rear, rear.mirrored(), *plates, floor]),
+        wall,
+        top,
+        green,
+    )

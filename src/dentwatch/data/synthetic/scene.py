@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.synthetic.camera import tone_curve
-from dentwatch.data.synthetic.damage import Damage, Dent, Scratch
+from dentwatch.data.synthetic.damage import Damage, Decal, Dent
 from dentwatch.data.synthetic.mesh import FAR, Floats, Pose, dot, rasterize
 from dentwatch.data.synthetic.shading import Light, Pixels, gather, padded, shade
 from dentwatch.data.synthetic.surroundings import background
@@ -46,13 +46,26 @@ class Scene:
             return self._metered(picture)[0], ()
         textures = self.vehicle.materials, self.vehicle.details
         pixels = gather(buffer, padded(np.flatnonzero(car)), self.pose, textures)
+        seen = np.arange(len(pixels.index), dtype=np.int32)
+        position = np.full(self.size * self.size, -1, np.int32)
+        position[pixels.index] = seen
+        metal = position.copy()
+        metal[pixels.index] = np.where(pixels.metal, seen, -1)
+        pixels = self._covered(pixels, position)
         clean = np.concatenate([self._shade(block, light, ()) for block in pixels.blocks()], 1)
         picture[pixels.index] = clean.T
         radiance, gain = self._metered(picture)
-        position = np.full(self.size * self.size, -1, np.int32)
-        position[pixels.index] = np.where(pixels.metal, np.arange(len(pixels.index), dtype=np.int32), -1)
-        annotations = self._damage(radiance, pixels, clean, gain, light, position)
+        annotations = self._damage(radiance, pixels, clean, gain, light, metal)
         return radiance, annotations
+
+    def _covered(self, pixels: Pixels, position: NDArray[np.int32]) -> Pixels:
+        """The pixels with the vehicle's stickers on them; a later sticker lies on an earlier one."""
+        layers = np.zeros((len(pixels.index), 4), np.float32)
+        for sticker in self.vehicle.stickers:
+            reached, layer = self._reached(pixels, sticker, position)
+            if layer is not None:
+                layers[reached] = _over(layer, layers[reached])
+        return pixels.covered(np.ascontiguousarray(layers.T)) if layers.any() else pixels
 
     def _metered(self, picture: Floats) -> tuple[Floats, float]:
         """The picture scaled to a mean of :data:`KEY`, and the scale; bright spots count as no more than white."""
@@ -71,42 +84,42 @@ class Scene:
                 layer = more if layer is None else _over(more, layer)
         return shade(pixels, normals, self.vehicle.paint, light, self.vehicle.distractors, layer)
 
-    def _window(self, damage: Damage) -> tuple[slice, slice]:
-        """Rows and columns of the picture that a damage can reach."""
-        right, up, ahead = self.pose.axes() @ (damage.place.point - np.array(self.pose.eye, np.float32))
-        closest = max(float(ahead) - damage.radius, 0.05)
+    def _window(self, mark: Damage | Decal) -> tuple[slice, slice]:
+        """Rows and columns of the picture that a mark can reach."""
+        right, up, ahead = self.pose.axes() @ (mark.place.point - np.array(self.pose.eye, np.float32))
+        closest = max(float(ahead) - mark.radius, 0.05)
         scale = self.size / (2 * np.tan(self.pose.field_of_view / 2))
-        if ahead < -damage.radius:
+        if ahead < -mark.radius:
             return slice(0, 0), slice(0, 0)
         ends = []
-        far = float(ahead) + damage.radius
+        far = float(ahead) + mark.radius
         for middle, squeeze in ((-float(up), 1.0), (float(right), self.pose.aspect)):
-            bounds = middle - damage.radius, middle + damage.radius
+            bounds = middle - mark.radius, middle + mark.radius
             edges = [bound / depth * scale / squeeze + self.size / 2 for bound in bounds for depth in (closest, far)]
             ends.append(slice(int(np.clip(min(edges), 0, self.size)), int(np.clip(max(edges) + 2, 0, self.size))))
         return ends[0], ends[1]
 
     def _reached(
-        self, pixels: Pixels, damage: Damage, position: NDArray[np.int32]
+        self, pixels: Pixels, mark: Damage | Decal, position: NDArray[np.int32]
     ) -> tuple[NDArray[np.intp], Floats | None]:
-        """Positions of the pixels that a damage may change, and a scratch's layer (N, 4) there.
+        """Positions of the pixels that a mark may change, and a decal's layer (N, 4) there.
 
-        ``position`` (H·W,) finds the metal that a pixel of the picture shows, or is −1.
+        ``position`` (H·W,) finds the part of the car that a pixel of the picture shows, or is −1 where no mark can be.
         """
-        rows, columns = self._window(damage)
+        rows, columns = self._window(mark)
         near = position.reshape(self.size, self.size)[rows, columns].ravel()
         near = near[near >= 0]
         points = pixels.points.take(near, 1)
-        a, b, height = damage.place.local(points)
-        if isinstance(damage, Scratch):
-            inside = (np.abs(a) < damage.half_a) & (np.abs(b) < damage.half_b)
+        a, b, height = mark.place.local(points)
+        if isinstance(mark, Decal):
+            inside = (np.abs(a) < mark.half_a) & (np.abs(b) < mark.half_b)
         else:
-            inside = a * a + b * b < damage.radius**2
-        inside &= np.abs(height) < 0.03 + 0.25 * damage.radius
-        inside &= dot(damage.place.normal, pixels.normals.take(near, 1)) > 0.35
+            inside = a * a + b * b < mark.radius**2
+        inside &= np.abs(height) < 0.03 + 0.25 * mark.radius
+        inside &= dot(mark.place.normal, pixels.normals.take(near, 1)) > 0.35
         chosen = near[inside]
-        if isinstance(damage, Scratch) and len(chosen):
-            layer = damage.layer(points[:, inside], float(np.median(pixels.footprint.take(chosen))))
+        if isinstance(mark, Decal) and len(chosen):
+            layer = mark.layer(points[:, inside], float(np.median(pixels.footprint.take(chosen))))
             covered = layer[:, 3] > 0.01
             return np.asarray(chosen[covered], np.intp), layer[covered]
         return np.asarray(chosen, np.intp), None

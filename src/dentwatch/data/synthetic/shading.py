@@ -6,7 +6,7 @@ clear coat's reflectance at normal incidence is 0.04 (refractive index 1.5). Pix
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ class Pixels:
 
     ``index`` (N,) into the flat picture; ``points``, unit ``normals`` and unit ``views`` (towards the eye), all
     ``(3, N)``; ``materials`` (6, N) coverage of glass, black, lamp, tail lamp, chrome and white; ``gap`` (N,) coverage
-    of panel gaps; ``footprint`` (N,) metres per pixel.
+    of panel gaps; ``footprint`` (N,) metres per pixel; ``stickers`` (4, N) colour and coverage of stickers, if any.
     """
 
     index: NDArray[np.intp]
@@ -44,6 +44,7 @@ class Pixels:
     materials: Floats
     gap: Floats
     footprint: Floats
+    stickers: Floats | None = None
 
     def subset(self, chosen: NDArray[np.intp]) -> "Pixels":
         """The pixels at positions ``chosen``, the last repeated to a multiple of :data:`WIDTH`."""
@@ -51,8 +52,12 @@ class Pixels:
         return Pixels(
             self.index.take(chosen), self.points.take(chosen, 1), self.normals.take(chosen, 1),
             self.views.take(chosen, 1), self.materials.take(chosen, 1), self.gap.take(chosen),
-            self.footprint.take(chosen),
+            self.footprint.take(chosen), None if self.stickers is None else self.stickers.take(chosen, 1),
         )  # fmt: skip
+
+    def covered(self, stickers: Floats) -> "Pixels":
+        """The pixels with ``stickers`` (4, N) on them, which hide glass and trim."""
+        return replace(self, stickers=stickers, materials=self.materials * (1 - stickers[3]))
 
     def blocks(self) -> Iterator["Pixels"]:
         """The pixels in blocks that fit the processor's cache, which makes shading a fifth faster."""
@@ -61,6 +66,7 @@ class Pixels:
             yield Pixels(
                 self.index[part], self.points[:, part], self.normals[:, part], self.views[:, part],
                 self.materials[:, part], self.gap[part], self.footprint[part],
+                None if self.stickers is None else self.stickers[:, part],
             )  # fmt: skip
 
     @property
@@ -161,6 +167,9 @@ def shade(
     base, metal = paint.base[:, None], paint.metal[:, None]
     coat = (base * irradiance + metal * (np.float32(0.75) * glossy + np.float32(0.25) * irradiance)) * (1 - fresnel)
     coat += fresnel * sharp
+    if pixels.stickers is not None:  # foil over the clear coat, not as smooth
+        foil = pixels.stickers[:3] * irradiance * (1 - fresnel) + fresnel * (sharp + glossy) * np.float32(0.5)
+        coat += (foil - coat) * pixels.stickers[3]
     if scratch is not None:
         alpha = scratch[:, 3]
         coat += (scratch[:, :3].T * irradiance * np.float32(0.95) + np.float32(0.02) * glossy - coat) * alpha

@@ -1,6 +1,6 @@
 """How scratches look: fine lines, scuffs of many strokes, transferred paint, gouges and chips, drawn as decals.
 
-A decal is drawn as two byte masks (how much is changed, how deep) at up to 1.5 pixels per millimetre.
+A scratch is drawn as two byte masks (how much is changed, how deep) at up to 1.5 pixels per millimetre.
 """
 
 import cv2

@@ -1,4 +1,4 @@
-"""A vehicle: its body, paint, atlas, dirt, the place where it stands, and its damage."""
+"""A vehicle: its body, paint, atlas, dirt, the place where it stands, its damage and its stickers."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +14,7 @@ from dentwatch.data.synthetic.environment import Environment
 from dentwatch.data.synthetic.mesh import Mesh
 from dentwatch.data.synthetic.paint import Paint
 from dentwatch.data.synthetic.placing import sample_damages, spot
+from dentwatch.data.synthetic.stickers import Shell, Sticker, sample_stickers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Vehicle:
     environment: Environment
     damages: tuple[Damage, ...]
     spots: tuple[Place, ...]
+    stickers: tuple[Sticker, ...]
 
 
 def _stream(seed: int, *path: int) -> np.random.Generator:
@@ -53,13 +55,17 @@ def build(seed: int, number: int, undamaged_share: float) -> Vehicle:
     paint = Paint.sample(rng)
     lower, upper = lower_outline(body), greenhouse_outline(body)
     materials, details = atlas.draw_atlas(rng, body, lower, upper)
-    mesh, wall, top = parts.assemble(rng, body, lower, upper)
+    mesh, wall, top, glasshouse = parts.assemble(rng, body, lower, upper)
     distractors = Distractors.sample(rng)
     environment = _place(seed, number // VEHICLES_PER_PLACE)
     wounds = _stream(seed, 2, number)
     damaged = wounds.random() >= undamaged_share
     spots = tuple(spot(wounds, wall, top, materials, details) for _ in range(8))
     damages = sample_damages(wounds, wall, top, materials, details, paint) if damaged else ()
+    looked_at = [damage.place for damage in damages] or list(spots)
+    shell = Shell(mesh, wall, top, glasshouse, materials, details)
+    stickers = sample_stickers(_stream(seed, 5, number), shell, looked_at)
     return Vehicle(
-        f"synthetic-{seed}-{number}", body, paint, mesh, materials, details, distractors, environment, damages, spots
-    )
+        f"synthetic-{seed}-{number}", body, paint, mesh, materials, details, distractors, environment, damages, spots,
+        stickers,
+    )  # fmt: skip
