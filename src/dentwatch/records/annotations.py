@@ -9,7 +9,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned box in pixels of the upright photo (EXIF orientation applied); ``x, y`` is the top left corner."""
+    """An axis-aligned box in pixels of the upright photo (EXIF applied); ``x, y`` is the top left corner."""
 
     x: float
     y: float
