@@ -370,7 +370,7 @@ def test_ctrl_c_ends_an_ingest_with_a_sentence(garage: Path, home: Path, tmp_pat
         text=True,
         start_new_session=True,
         # A runner that was started in the background ignores SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     while not (home / "datasets" / ".lock").exists() and ingest.poll() is None:
         time.sleep(0.01)
