@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dentwatch.cli.output import JsonOption, err, out, print_json, print_table, progress, table
+from dentwatch.cli.output import JsonOption, err, out, print_json, print_table, reporting, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dentwatch.records.annotations import Split
     from dentwatch.records.model_bundle import ModelBundle
     from dentwatch.settings import Settings
@@ -130,8 +128,7 @@ class _Evaluation:
         from dentwatch.records.tracking import git_commit
         from dentwatch.training.evaluation.evaluator import evaluate_bundle, operating_thresholds
 
-        with progress() as display:
-            report = _reporter(display, bundle.name)
+        with reporting(err) as report:
             chosen = None
             if self.rule:
                 chosen = operating_thresholds(
@@ -187,18 +184,6 @@ def _folder_name(result: "EvaluationResult") -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", result.model.name)
     fingerprint = result.model.fingerprint
     return f"{name}-{result.dataset.split}" if fingerprint in name else f"{name}-{fingerprint}-{result.dataset.split}"
-
-
-def _reporter(display: Any, name: str) -> "Callable[[str, int, int], None]":
-    """Shows each kind of work as a line of its own."""
-    tasks: dict[str, Any] = {}
-
-    def report(work: str, done: int, total: int) -> None:
-        if work not in tasks:
-            tasks[work] = display.add_task(f"{name}: {work.lower()}", total=total)
-        display.update(tasks[work], completed=done, total=total)
-
-    return report
 
 
 def _show(results: list["EvaluationResult"], document: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from dentwatch.serving.drawing import Drawings
 from dentwatch.serving.inspection import Inspector, Photo
 from dentwatch.settings import Settings
 from dentwatch.training.evaluation.evaluator import annotated_photos, evaluate_bundle
+from dentwatch.training.evaluation.ledger import Ledger
 from dentwatch.training.evaluation.report import REPORT_NAME, write_report
 from dentwatch.training.evaluation.run_history import training_curve
 from dentwatch.training.packaging import Report
@@ -138,6 +139,7 @@ def _judge(
     place = folder.path / f"report-{split}"
     page = write_report(result, place / REPORT_NAME, store, training_curve(record.tracking_run, settings))
     result.save(place)
+    Ledger(settings.home).add(result, page)  # so that a later look at test knows of this one
     answers = _answer(settings, bundle, annotated_photos(dataset, split)[:_ANSWERED], folder.path / "answers")
     return Walkthrough(dataset, bundle.name, split, result.metrics(), answers, page)
 
