@@ -15,7 +15,7 @@ from dentwatch.data.framing import clip, placement
 from dentwatch.data.incoming import IncomingAnnotation, IncomingPhoto
 from dentwatch.data.label_map import IGNORE, LabelMap
 from dentwatch.data.perceptual_hash import perceptual_hashes
-from dentwatch.data.statistics import STATISTICS_SIDE, photo_statistics
+from dentwatch.data.statistics import STATISTICS_SIDE, photo_statistics, shrink
 from dentwatch.errors import PhotoError
 from dentwatch.records.annotations import Annotation, Box
 from dentwatch.records.canonical import annotation_to_plain, canonical_text
@@ -249,6 +249,7 @@ def _entry(
 
 
 def _figures(photo_id: str, decoded: DecodedPhoto) -> PhotoFigures:
-    own, mirrored = perceptual_hashes(decoded.rgb)
-    statistics = photo_statistics(decoded.rgb, (decoded.width, decoded.height))
+    half = shrink(decoded.rgb, 2)
+    own, mirrored = perceptual_hashes(decoded.rgb, half)
+    statistics = photo_statistics(decoded.rgb, (decoded.width, decoded.height), half)
     return PhotoFigures(photo_id, own, mirrored, asdict(statistics))

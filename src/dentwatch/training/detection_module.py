@@ -22,7 +22,6 @@ from dentwatch.training.schedule import Schedule
 _CANDIDATE_SCORE = 0.005  # below this, a candidate no longer changes the average precision that a run is steered by
 _NMS_IOU = 0.5
 _MAX_DETECTIONS = 100
-_EMA_RAMP = 2000.0  # steps over which the moving average grows from following to averaging (as YOLOX does)
 
 
 class DetectionModule(pl.LightningModule):
@@ -89,15 +88,19 @@ class DetectionModule(pl.LightningModule):
         settings = self.run_settings
         rate = settings.learning_rate or self.network.learning_rate * (settings.batch_size * settings.devices / 16)
         norms = {id(p) for m in self.modules() if isinstance(m, nn.modules.batchnorm._NormBase) for p in m.parameters()}
-        trained = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
-        plain = [p for name, p in trained if id(p) in norms or name.endswith("bias")]
-        decayed = [p for name, p in trained if id(p) not in norms and not name.endswith("bias")]
-        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        for group in groups:
-            group["peak"] = rate
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                plain = id(parameter) in norms or name.endswith("bias")
+                decay = 0.0 if plain else settings.weight_decay
+                groups.setdefault((decay, rate * self.network.rate_share(name)), []).append(parameter)
+        rows = [
+            {"params": parameters, "weight_decay": decay, "lr": peak, "peak": peak}
+            for (decay, peak), parameters in groups.items()
+        ]
         if settings.optimizer == "adamw":
-            return torch.optim.AdamW(groups, lr=rate)
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+            return torch.optim.AdamW(rows, lr=rate)
+        return torch.optim.SGD(rows, lr=rate, momentum=0.9, nesterov=True)
 
     def on_train_start(self) -> None:
         """The clock of the schedule runs."""
@@ -145,10 +148,14 @@ def as_input(images: Tensor) -> Tensor:
 
 
 def ema(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """How a parameter's moving average follows it: slowly at the end, closely at the start, as YOLOX does."""
+    """How a parameter's moving average follows it: closely at the start, then over the last tenth of the steps so far.
+
+    After n steps the decay is the smaller of ``decay`` and (1 + n) / (10 + n), as in TensorFlow's
+    ``ExponentialMovingAverage``: short runs are averaged as well as long ones.
+    """
     return functools.partial(_follow, decay)  # unlike a function in a function, it travels to other processes
 
 
 def _follow(decay: float, average: Tensor, current: Tensor, averaged: Tensor | int) -> Tensor:
-    weight = decay * (1 - float(np.exp(-(int(averaged) + 1) / _EMA_RAMP)))
+    weight = min(decay, (1 + int(averaged)) / (10 + int(averaged)))
     return weight * average + (1 - weight) * current

@@ -4,6 +4,7 @@ Every sample is a function of (seed, epoch, place), so it does not matter which 
 killed goes on with exactly the samples that it would have seen.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from dentwatch.records.annotations import PhotoRecord
 from dentwatch.training.augmentation import IGNORE, Augmenter, LabelledPhoto
 from dentwatch.training.detectors.contract import Target
 from dentwatch.training.photo_cache import PhotoCache
+
+_COURTESY = 10  # how much lower than training's the priority of processes that prepare photos is
 
 
 class Place(NamedTuple):
@@ -164,6 +167,15 @@ def _target(sample: LabelledPhoto) -> Target:
     )
 
 
+def _give_way(_worker: int) -> None:
+    """Let training go first: a process that takes a core from it holds up all its threads, which wait for each other.
+
+    Between its parallel parts training leaves cores idle, and when it waits for photos, all of them.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_COURTESY)
+
+
 def loader(
     photos: Dataset[tuple[LabelledPhoto, int]],
     batch_size: int,
@@ -179,6 +191,7 @@ def loader(
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
+        worker_init_fn=_give_way if workers else None,
         collate_fn=collate,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,

@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dentwatch.errors import ModelError, TrainingError
-from dentwatch.records.model_bundle import Rights
+from dentwatch.records.model_bundle import ModelSpec, Rights
 from dentwatch.serving.models import resolve, starter
 from dentwatch.settings import Settings
+from dentwatch.training.detectors import available
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.detectors.yolo import YoloDetector
-from dentwatch.training.detectors.yolo_weights import load_onnx
 from dentwatch.training.photo_batches import PlainPhotos
 
 _CALIBRATION_PHOTOS = 50
@@ -38,23 +38,24 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
         return _from_file(detector, path, lambda: calibration_photos(photos))
     bundle = resolve(weights, settings)
     spec = bundle.spec
-    if (spec.detector, spec.size) != (detector.name, detector.size):
+    rights = Rights(
+        name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
+        licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
+        source=f"trained on dataset version {spec.dataset_version[:12]}",
+    )
+    own = (spec.detector, spec.size) == (detector.name, detector.size)
+    if own and bundle.weights_path is not None:
+        _copy(detector, bundle.weights_path, weights)
+        return rights
+    if isinstance(detector, YoloDetector) and _is_yolox(spec, detector.yolox_size(detector.size)):
+        return _joined(rights, detector.load_yolox(bundle.onnx_path, calibration_photos(photos)))
+    if not own:
         raise TrainingError(
             f"The model {weights} is a {spec.detector} {spec.size}, not a {detector.name} {detector.size}.",
             f"Train with `--detector {spec.detector} --size {spec.size}`, or start from other weights.",
         )
-    if bundle.weights_path is not None:
-        _copy(detector, bundle.weights_path, weights)
-    elif isinstance(detector, YoloDetector):  # the ONNX file is enough
-        load_onnx(detector, bundle.onnx_path, calibration_photos(photos))
-    else:
-        raise TrainingError(
-            f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
-        )
-    return Rights(
-        name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
-        licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
-        source=f"trained on dataset version {spec.dataset_version[:12]}",
+    raise TrainingError(
+        f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
     )
 
 
@@ -64,8 +65,28 @@ def default_weights(detector: str, size: str | None) -> str:
         spec = starter().spec
     except ModelError:  # an installation without the starter model
         return "none"
-    fits = detector == spec.detector and size in (None, spec.size)
+    kind = available().get(detector)
+    fits = (
+        kind is not None
+        and issubclass(kind, YoloDetector)
+        and _is_yolox(spec, kind.yolox_size(size or kind.sizes[0]))
+    )
     return "starter" if fits else "none"
+
+
+def _is_yolox(spec: ModelSpec, size: str) -> bool:
+    return (spec.detector, spec.size) == (YoloDetector.name, size)
+
+
+def _joined(rights: Rights, further: Rights | None) -> Rights:
+    if further is None:
+        return rights
+    licences = sorted({rights.licence, further.licence})
+    return Rights(
+        name=f"{rights.name}; {further.name}",
+        licence="; ".join(licences),
+        source=f"{rights.source}; {further.source}",
+    )
 
 
 def calibration_photos(photos: PlainPhotos) -> Tensor:
@@ -81,13 +102,17 @@ def _from_file(detector: Detector, path: Path, photos: Callable[[], Tensor]) -> 
                 f"{path} holds YOLOX weights; {detector.name} cannot start from them.",
                 "Name a .safetensors file, an earlier model, `pretrained` or `none`.",
             )
-        load_onnx(detector, path, photos())
-    elif path.suffix == ".safetensors":
+        return _joined(_rights_of(path), detector.load_yolox(path, photos()))
+    if path.suffix == ".safetensors":
         _copy(detector, path, str(path))
     else:
         raise TrainingError(
             f"{path} is neither an .onnx nor a .safetensors file.", "Convert it, or name a model version."
         )
+    return _rights_of(path)
+
+
+def _rights_of(path: Path) -> Rights:
     return _KNOWN_FILES.get(path.name) or Rights(name=path.name, licence="unknown", source="file given with --weights")
 
 

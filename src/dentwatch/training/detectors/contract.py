@@ -68,6 +68,10 @@ class Detector(nn.Module, ABC):
         Raises :class:`~dentwatch.errors.TrainingError` when they cannot be had.
         """
 
+    def rate_share(self, name: str) -> float:  # noqa: ARG002
+        """The share of the learning rate at which the parameter ``name`` learns; less where it has learnt already."""
+        return 1.0
+
     def load_parameters(self, parameters: dict[str, Tensor]) -> list[str]:
         """Copy every parameter and buffer whose name and shape fit; returns the names of the others."""
         own = self.state_dict()

@@ -1,6 +1,7 @@
 """YOLOX (Ge et al., "YOLOX: Exceeding YOLO Series in 2021"): network and loss from LibreYOLO (MIT)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +12,6 @@ from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.contract import Detector, Target, ignored_points
 
-_CONFIGS = {"nano": "n", "tiny": "t", "s": "s"}
 _CENTRE_RADIUS = 1.5  # strides around a box's centre from which YOLOX assigns predictions
 _SILENT_LOGIT = -20.0  # an objectness so low that its loss and gradient vanish
 
@@ -20,11 +20,12 @@ class YoloDetector(Detector):
     """YOLOX with ignore regions: predictions inside them are not taught to be background."""
 
     name: ClassVar[str] = "yolo"
-    sizes: ClassVar[tuple[str, ...]] = ("nano", "tiny", "s")
+    configs: ClassVar[dict[str, str]] = {"nano": "n", "tiny": "t", "s": "s"}  # LibreYOLO's names of the sizes
+    sizes: ClassVar[tuple[str, ...]] = tuple(configs)
 
     def __init__(self, size: str, labels: tuple[str, ...], input_size: int) -> None:
         super().__init__(size, labels, input_size)
-        self.network = LibreYOLOXModel(_CONFIGS[size], nb_classes=len(labels))
+        self.network = LibreYOLOXModel(self.configs[size], nb_classes=len(labels))
         self.network.init_weights()
         self.network.head.export = True  # evaluation mode returns decoded candidates
         # The channels-last layout halves the time of a step on a CPU.
@@ -33,7 +34,7 @@ class YoloDetector(Detector):
     def loss(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Box (IoU), objectness and class losses of YOLOX, with SimOTA assignment."""
         head: YOLOXHead = self.network.head
-        features = self.network.backbone(_bgr(images))
+        features = self.network.backbone(self._as_seen(images))
         outputs, x_shifts, y_shifts, strides, raw = head.forward_train_maps(features)
         outputs = _silence(outputs.float(), x_shifts, y_shifts, strides, targets)
         with torch.autocast(images.device.type, enabled=False):
@@ -44,21 +45,38 @@ class YoloDetector(Detector):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded candidates; see :meth:`Detector.forward`. The score is objectness × class probability."""
-        candidates = self.network(_bgr(images))
+        candidates = self.network(self._as_seen(images))
         centre, side = candidates[..., :2], candidates[..., 2:4]
         boxes = torch.cat([centre - side / 2, centre + side / 2], dim=-1)
         return boxes, candidates[..., 4:5] * candidates[..., 5:]
 
+    @classmethod
+    def yolox_size(cls, size: str) -> str:
+        """The size of the YOLOX files that this detector's ``size`` can start from."""
+        return size
+
+    def load_yolox(self, path: Path, photos: Tensor) -> Rights | None:
+        """Start from the ONNX file of a YOLOX of :meth:`yolox_size`; returns the rights of what else was loaded.
+
+        ``photos`` as in :func:`~dentwatch.training.detectors.yolo_weights.load_onnx`, which this calls.
+        """
+        from dentwatch.training.detectors.yolo_weights import load_onnx
+
+        load_onnx(self, path, photos)
+        return None
+
+    def _as_seen(self, images: Tensor) -> Tensor:
+        """YOLOX was trained on blue-green-red photos in 0–255."""
+        return images.flip(1).contiguous(memory_format=torch.channels_last)
+
     def load_library_weights(self) -> Rights:
         """LibreYOLO's YOLOX weights, trained on COCO."""
-        from pathlib import Path
-
         from libreyolo.utils.download import download_weights
 
-        path = Path.home() / ".cache" / "dentwatch" / f"LibreYOLOX{_CONFIGS[self.size]}.pt"
+        path = Path.home() / ".cache" / "dentwatch" / f"LibreYOLOX{self.configs[self.size]}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            download_weights(str(path), _CONFIGS[self.size])
+            download_weights(str(path), self.configs[self.size])
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # the library raises whatever its HTTP client does
             raise TrainingError(
@@ -68,11 +86,6 @@ class YoloDetector(Detector):
         parameters = state.get("model", state)
         self.load_parameters({f"network.{name}": value for name, value in parameters.items()})
         return Rights(name=f"YOLOX-{self.size} trained on COCO", licence="Apache-2.0", source="LibreYOLO")
-
-
-def _bgr(images: Tensor) -> Tensor:
-    """YOLOX was trained on blue-green-red photos."""
-    return images.flip(1).contiguous(memory_format=torch.channels_last)
 
 
 def _rows(targets: Sequence[Target], images: Tensor) -> Tensor:
