@@ -19,7 +19,9 @@ _SHOWN = ("ap50", "ap50_scratch", "ap50_dent", "ap30", "precision", "recall", "f
 def train(
     dataset: Annotated[str, typer.Option(help="Dataset version: latest, an id, or its first 6 letters.")] = "latest",
     detector: Annotated[str | None, typer.Option(help="yolo (default), yolo-lite, faster-rcnn or retinanet.")] = None,
-    size: Annotated[str | None, typer.Option(help="yolo: nano, tiny, s; yolo-lite: lite0; the others: mobilenet, resnet50.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="yolo: nano, tiny, s; yolo-lite: lite0; else mobilenet, resnet50.")
+    ] = None,
     input_size: Annotated[int | None, typer.Option(help="Side of the network's input, pixels (416).")] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to learn, comma-separated (scratch,dent).")] = None,
     ignore: Annotated[

@@ -6,6 +6,7 @@ and running it again completes it. Photos that it had stored already are found t
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 
@@ -22,6 +23,7 @@ from dentwatch.records.set_aside import SetAside
 from dentwatch.settings import Settings
 
 _FEW = 32  # photos that are examined sooner than processes start
+_FLUSHED = 1000  # photos examined while those before them go to the disk
 
 Observe = Callable[[], None]
 
@@ -58,19 +60,42 @@ class Ingest:
         with store.place.only_writer():
             store.place.sweep()
             base = store.latest()
-            with store.place.scratch() as folder, closing(Staging(folder)) as staging:
-                for photo, examined in self._examined(photos):
-                    _stage(staging, photo, examined, report, adds(photo))
-                    on_photo()
-                self._finish(store, staging, base, report, retried)
+            with (
+                store.place.scratch() as folder,
+                closing(Staging(folder)) as staging,
+                ThreadPoolExecutor(1) as beside,
+            ):
+                flushed = self._take(photos, staging, report, on_photo, adds, beside)
+                self._finish(store, staging, base, report, retried, flushed)
         report.seconds = time.monotonic() - started
         return report
+
+    def _take(
+        self,
+        photos: Iterable[IncomingPhoto],
+        staging: Staging,
+        report: IngestReport,
+        on_photo: Observe,
+        adds: Callable[[IncomingPhoto], bool],
+        beside: ThreadPoolExecutor,
+    ) -> "Future[None]":
+        """Examine and stage every photo; what is returned ends when all of them are on the disk."""
+        flushing: Future[None] | None = None
+        for photo, examined in self._examined(photos):
+            _stage(staging, photo, examined, report, adds(photo))
+            on_photo()
+            if report.seen % _FLUSHED == 0 and (flushing is None or flushing.done()):
+                flushing = beside.submit(self._flush)
+        return beside.submit(self._flush)
 
     def _examined(self, photos: Iterable[IncomingPhoto]) -> Iterator[tuple[IncomingPhoto, Examined]]:
         stream = iter(photos)
         first = [photo for _, photo in zip(range(_FEW), stream, strict=False)]
         workers = self._workers if len(first) == _FEW else 1
         return examine_all(chain(first, stream), self._rules, self._settings.photo_store_url, workers)
+
+    def _flush(self) -> None:
+        PhotoStore(self._settings.photo_store_url).flush()
 
     def _finish(
         self,
@@ -79,7 +104,9 @@ class Ingest:
         base: DatasetVersion | None,
         report: IngestReport,
         retried: Callable[[SetAside], bool],
+        flushed: "Future[None]",
     ) -> None:
+        """Write the version; nothing counts before ``flushed`` says that its photos are on the disk."""
         for known in store.figures():
             staging.add_figures(known, new=False)
         consolidation = Consolidation(staging, self._settings.data, report)
@@ -92,7 +119,7 @@ class Ingest:
         version = None
         if report.new or base:
             version = store.prepare(consolidation.rows(), parent=base.id if base else None)
-        PhotoStore(self._settings.photo_store_url).flush()
+        flushed.result()
         store.commit(version, staging.set_aside(), staging.new_figures())
         report.version = version.info if version else None
         report.changed = version is not None and (base is None or base.id != version.id)
