@@ -310,6 +310,7 @@ def test_a_command_line_that_is_not_understood_exits_with_2(arguments: str, run:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
+        ("DENTWATCH_DATA__VAL_SHARE", "0.9", "val_share and test_share together must stay below 1"),
         ("DENTWATCH_DATA__MIN_SIDE", "abc", "The setting DENTWATCH_DATA__MIN_SIDE in the environment cannot be used"),
         ("DENTWATCH_DATA__MINSIDE", "90", "Did you mean DENTWATCH_DATA__MIN_SIDE?"),
         ("DENTWATCH_SERVIN__PORT", "90", "Did you mean DENTWATCH_SERVING__PORT?"),

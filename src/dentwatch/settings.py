@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableValue
@@ -40,8 +40,17 @@ class DataSettings(Group):
         False, description="Set photos aside that name no licence or no consent (otherwise they are only counted)."
     )
     val_share: float = Field(0.15, ge=0, lt=1, description="Share of vehicles that the hash puts into val.")
-    test_share: float = Field(0.15, ge=0, lt=1, description="Share of vehicles that the hash puts into test.")
+    test_share: float = Field(
+        0.15, ge=0, lt=1, validate_default=True, description="Share of vehicles that the hash puts into test."
+    )
     workers: int = Field(2, ge=1, description="Processes that hash and decode photos during ingest.")
+
+    @field_validator("test_share")
+    @classmethod
+    def _something_is_left_for_train(cls, share: float, info: ValidationInfo) -> float:
+        if share + info.data.get("val_share", 0.0) >= 1:
+            raise ValueError("val_share and test_share together must stay below 1, so that vehicles are left for train")
+        return share
 
 
 class ServingSettings(Group):
@@ -175,12 +184,12 @@ def _refused(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
     name = _variable(*first["loc"])
     in_environment = name in os.environ
-    place = "the environment" if in_environment else str(_file())
+    place = "the environment" if in_environment else str(_file()) if _file().exists() else "the defaults"
     if first["type"] == "extra_forbidden":
         return _unknown(name if in_environment else ".".join(map(str, first["loc"])), place)
     called = name if in_environment else f"{'.'.join(map(str, first['loc']))} ({name})"
     return SettingsError(
-        f"The setting {called} in {place} cannot be used: {first['msg']} (got {first['input']!r}).",
+        f"The setting {called} in {place} cannot be used: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r}).",
         f"Correct it. {_WAY_OUT}",
     )
 

@@ -1,6 +1,7 @@
 """A detector without batch norm, whose loss is a mean over photos: what DDP must not change."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -51,5 +52,5 @@ class PlainDetector(Detector):
         logits, sides = self._cells(images)
         return torch.cat([self.centres - sides[..., :2], self.centres + sides[..., 2:]], dim=-1), logits.sigmoid()
 
-    def load_library_weights(self) -> Rights:
+    def load_library_weights(self, folder: Path) -> Rights:
         raise NotImplementedError

@@ -197,16 +197,13 @@ def test_the_coco_file_is_known_by_name(shared: Path, plain: PlainPhotos, settin
     assert rights is not None and rights.licence == "Apache-2.0" and "COCO" in rights.name
 
 
-def test_torchvision_s_weights_are_taken_from_the_local_cache(
-    plain: PlainPhotos, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torchvision_s_weights_are_taken_from_the_local_cache(plain: PlainPhotos, settings: Settings) -> None:
     torch.manual_seed(7)
     library = mobilenet_v3_large(weights=None).state_dict()
     url: str = MobileNet_V3_Large_Weights.DEFAULT.value.url
-    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints = settings.home / "cache" / "weights"
     checkpoints.mkdir(parents=True)
     torch.save(library, checkpoints / url.rpartition("/")[2])
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     network = create("retinanet", "mobilenet", HEADLINE_LABELS, SIDE)
     rights = start_from(network, "pretrained", settings, plain)
     assert rights is not None and (rights.licence, rights.source) == ("BSD-3-Clause", "torchvision")
@@ -216,11 +213,8 @@ def test_torchvision_s_weights_are_taken_from_the_local_cache(
     assert len(own) > 200 and len(taken) == len(own)
 
 
-def test_libreyolo_s_weights_are_taken_from_the_local_cache(
-    plain: PlainPhotos, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    cache = tmp_path / ".cache" / "dentwatch"
+def test_libreyolo_s_weights_are_taken_from_the_local_cache(plain: PlainPhotos, settings: Settings) -> None:
+    cache = settings.home / "cache" / "weights"
     cache.mkdir(parents=True)
     torch.manual_seed(7)
     library = create("yolo", "nano", tuple(f"class-{number}" for number in range(80)), SIDE)
@@ -236,11 +230,9 @@ def test_libreyolo_s_weights_are_taken_from_the_local_cache(
 
 @pytest.mark.parametrize("name", ["yolo", "retinanet"])
 def test_weights_that_cannot_be_downloaded_are_an_error_with_a_way_out(
-    name: str, plain: PlainPhotos, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, plain: PlainPhotos, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = "http://127.0.0.1:9/weights"
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(libreyolo_download.time, "sleep", lambda _seconds: None)
     for family in BaseModel._registry:
         monkeypatch.setattr(family, "get_download_url", classmethod(lambda _family, _name: closed))

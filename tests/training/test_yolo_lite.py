@@ -73,9 +73,9 @@ def _reference(weights: dict[str, Tensor], x: Tensor) -> list[Tensor]:
 
 
 def test_the_backbone_answers_as_the_published_network(
-    detector: YoloLiteDetector, plain: PlainPhotos, published: dict[str, Tensor]
+    detector: YoloLiteDetector, plain: PlainPhotos, published: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    rights = detector.load_library_weights()
+    rights = detector.load_library_weights(tmp_path)
     assert (rights.name, rights.licence) == ("EfficientNet-Lite0 trained on ImageNet", "Apache-2.0")
     photos = calibration_photos(plain).permute(0, 3, 1, 2).float()
     stages = detector.network.backbone.backbone.stages
@@ -108,7 +108,7 @@ def test_without_a_word_it_starts_from_imagenet_and_the_starter_model(
     assert "ImageNet" in rights.name and "starter" in rights.name
     imagenet, nano = create("yolo-lite", None, HEADLINE_LABELS, SIDE), create("yolo", "nano", HEADLINE_LABELS, SIDE)
     assert isinstance(nano, YoloDetector)
-    imagenet.load_library_weights()
+    imagenet.load_library_weights(tmp_path)
     nano.load_yolox(starter().onnx_path, calibration_photos(plain))
     own = detector.state_dict()
     for name, value in own.items():

@@ -32,7 +32,7 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
     if weights == "none":
         return None
     if weights == "pretrained":
-        return detector.load_library_weights()
+        return detector.load_library_weights(settings.home / "cache" / "weights")
     path = Path(weights)
     if path.is_file():
         return _from_file(detector, path, lambda: calibration_photos(photos))

@@ -65,7 +65,7 @@ def walk(
     source = photos or _synthetic(settings, count, report)
     dataset = _ingest(settings, source, report, console)
     console.print("[bold]2  A detector is trained, exported, evaluated on val and registered[/]")
-    folder, record = _train(settings, dataset, minutes, report, console)
+    folder, record = _train(settings, dataset, _run(photos is None, minutes), report, console)
     console.print("[bold]3  The exported model answers about photos it has never seen[/]")
     bundle = ModelBundle.load(folder.path / "model", f"{settings.tracking.model_name}/{record.model_version}")
     return _judge(settings, dataset, bundle, folder, record, report)
@@ -108,13 +108,26 @@ def _ingest(settings: Settings, source: Path, report: Report, console: Console) 
     return DatasetStore(settings.dataset_store_url).get(info.id)
 
 
+def _run(synthetic: bool, minutes: float) -> RunSettings:
+    """What to train: the starter model knows synthetic photos; in minutes, ImageNet's eyes see real damage better."""
+    if synthetic:
+        return RunSettings(weights=default_weights("yolo", "nano"), epochs=300, minutes=minutes, validate_every=2)
+    return RunSettings(
+        detector="yolo-lite",
+        weights=default_weights("yolo-lite", None),
+        input_size=384,
+        batch_size=8,
+        epochs=300,
+        minutes=minutes,
+    )
+
+
 def _train(
-    settings: Settings, dataset: DatasetVersion, minutes: float, report: Report, console: Console
+    settings: Settings, dataset: DatasetVersion, run: RunSettings, report: Report, console: Console
 ) -> tuple[RunFolder, RunRecord]:
     runs, name = settings.home / "runs", f"demo-{dataset.id[:12]}"
     record = RunFolder(runs / name).record()
     if record is None:
-        run = RunSettings(weights=default_weights("yolo", "nano"), epochs=300, minutes=minutes, validate_every=2)
         record = train(settings, run, dataset.id, name=name, progress=report, console=console).record
     elif not record.model_version:
         record = resume(settings, name, progress=report, console=console).record

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -62,8 +63,8 @@ class Detector(nn.Module, ABC):
         """
 
     @abstractmethod
-    def load_library_weights(self) -> Rights:
-        """Load the library's pretrained weights, downloading them where the machine can, and say what they are.
+    def load_library_weights(self, folder: Path) -> Rights:
+        """Load the library's pretrained weights and say what they are; downloads are kept in ``folder``.
 
         Raises :class:`~dentwatch.errors.TrainingError` when they cannot be had.
         """

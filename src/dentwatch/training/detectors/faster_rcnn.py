@@ -1,6 +1,7 @@
 """Faster R-CNN (Ren et al., 2015) with a feature pyramid, of torchvision."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -116,11 +117,11 @@ class FasterRcnnDetector(Detector):
         ]
         return torch.stack(levels).sum(dim=0)
 
-    def load_library_weights(self) -> Rights:
+    def load_library_weights(self, folder: Path) -> Rights:
         """Faster R-CNN trained on COCO."""
         mobilenet = self.size == "mobilenet"
         kind: Any = FasterRCNN_MobileNet_V3_Large_FPN_Weights if mobilenet else FasterRCNN_ResNet50_FPN_V2_Weights
-        parameters, rights = download(kind.DEFAULT)
+        parameters, rights = download(kind.DEFAULT, folder)
         self.load_parameters({f"network.{name}": value for name, value in parameters.items()})
         return rights
 

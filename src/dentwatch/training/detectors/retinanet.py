@@ -1,6 +1,7 @@
 """RetinaNet (Lin et al., "Focal Loss for Dense Object Detection", 2017) of torchvision."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -70,13 +71,13 @@ class RetinaNetDetector(Detector):
         outputs: dict[str, Tensor] = self.network.head(list(self.network.backbone(normalise(images)).values()))
         return {name: value.float() for name, value in outputs.items()}
 
-    def load_library_weights(self) -> Rights:
+    def load_library_weights(self, folder: Path) -> Rights:
         """RetinaNet trained on COCO (resnet50), or MobileNetV3 trained on ImageNet (mobilenet)."""
         if self.size == "resnet50":
-            parameters, rights = download(RetinaNet_ResNet50_FPN_V2_Weights.DEFAULT)
+            parameters, rights = download(RetinaNet_ResNet50_FPN_V2_Weights.DEFAULT, folder)
             self.load_parameters({f"network.{name}": value for name, value in parameters.items()})
             return rights
-        parameters, rights = download(MobileNet_V3_Large_Weights.DEFAULT)
+        parameters, rights = download(MobileNet_V3_Large_Weights.DEFAULT, folder)
         self.load_parameters(
             {f"network.backbone.body.{name.removeprefix('features.')}": value for name, value in parameters.items()}
         )

@@ -1,6 +1,7 @@
 """What the torchvision detectors share: normalisation, decoding of offsets, download of weights."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,13 +61,13 @@ def apply_offsets(boxes: Tensor, offsets: Tensor, weights: tuple[float, float, f
     return torch.cat([middle - half, middle + half], dim=-1).clamp(0, side)
 
 
-def download(weights: Any) -> tuple[dict[str, Tensor], Rights]:
-    """Parameters of one of torchvision's weights, downloaded if needed.
+def download(weights: Any, folder: Path) -> tuple[dict[str, Tensor], Rights]:
+    """Parameters of one of torchvision's weights, downloaded into ``folder`` if they are not there.
 
     Raises :class:`TrainingError` when they cannot be had.
     """
     try:
-        parameters: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        parameters: dict[str, Tensor] = weights.get_state_dict(model_dir=str(folder), progress=False, check_hash=True)
     except Exception as error:  # urllib and torch.hub raise many things
         raise TrainingError(
             f"The pretrained weights {weights} could not be downloaded ({error}).",

