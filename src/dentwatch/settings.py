@@ -188,8 +188,9 @@ def _refused(error: ValidationError) -> SettingsError:
     if first["type"] == "extra_forbidden":
         return _unknown(name if in_environment else ".".join(map(str, first["loc"])), place)
     called = name if in_environment else f"{'.'.join(map(str, first['loc']))} ({name})"
+    wrong = first["msg"].removeprefix("Value error, ")
     return SettingsError(
-        f"The setting {called} in {place} cannot be used: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r}).",
+        f"The setting {called} in {place} cannot be used: {wrong} (got {first['input']!r}).",
         f"Correct it. {_WAY_OUT}",
     )
 
