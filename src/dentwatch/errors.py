@@ -11,7 +11,11 @@
     │   └── DatasetError       a dataset version is missing, ambiguous or damaged
     ├── TrainingError          a run cannot start or go on
     │   └── ExportError        the exported model does not equal the network
-    └── ModelError             a model version is missing, ambiguous or damaged
+    ├── ModelError             a model version is missing, ambiguous or damaged
+    └── RecordsError           what happened while serving cannot be kept or read
+        ├── DatabaseError      the database cannot be reached, read or written
+        ├── KeyRefusedError    an API key is unknown, revoked or cannot be made
+        └── AuditError         the audit log has been changed
 
 A message says what happened, to which input; ``hint`` says what to do about it.
 """
@@ -67,3 +71,19 @@ class ExportError(TrainingError):
 
 class ModelError(DentwatchError):
     """A model version is missing, ambiguous or damaged."""
+
+
+class RecordsError(DentwatchError):
+    """What happened while serving cannot be kept or read as asked."""
+
+
+class DatabaseError(RecordsError):
+    """The database cannot be reached, read or written."""
+
+
+class KeyRefusedError(RecordsError):
+    """An API key is unknown, revoked or cannot be made."""
+
+
+class AuditError(RecordsError):
+    """The audit log is not what was written."""

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     datasets_url: str | None = Field(
         None, description="fsspec URL of the dataset versions; default: `datasets` in home."
     )
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the database; default: SQLite, `dentwatch.db` in home."
+    )
     data: DataSettings = DataSettings()
     serving: ServingSettings = ServingSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -119,6 +122,11 @@ class Settings(BaseSettings):
     def dataset_store_url(self) -> str:
         """Where dataset versions are kept."""
         return self.datasets_url or str(self.home.absolute() / "datasets")
+
+    @property
+    def database_location(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'dentwatch.db'}"
 
     @property
     def tracking_uri(self) -> str:
