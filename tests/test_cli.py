@@ -22,7 +22,10 @@ from dentwatch.cli.app import app
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.sources import open_source
 from dentwatch.data.synthetic import generate
+from dentwatch.records import api_keys
+from dentwatch.records.database import Database
 from dentwatch.records.registry import Registry
+from dentwatch.records.roles import Role
 
 HEAVY = ("torch", "torchvision", "lightning", "libreyolo", "mlflow", "pyarrow", "cv2", "fastapi", "onnxruntime")
 PROGRAM = [sys.executable, "-c", "from dentwatch.cli import main; main()"]
@@ -50,6 +53,12 @@ CALLS = {
     "models history": "models history",
     "models export": "models export champion {new}",
     "models clean": "models clean",
+    "prices check": "prices check",
+    "keys create": "keys create shop --role seller",
+    "keys list": "keys list",
+    "keys revoke": "keys revoke lot",
+    "audit list": "audit list",
+    "audit verify": "audit verify",
 }
 TRAINING = {"demo", "train"}  # `train` is tested in tests/training, because it takes its time
 
@@ -120,6 +129,10 @@ def garage(tmp_path_factory: pytest.TempPathFactory, empty_tracking_database: Pa
     for number, card in ((1, "# One\n"), (2, "# Two\n")):
         registry.register(tiny_model.write_bundle(folder / f"model-{number}", card=card))
         registry.promote(number, "for the tests", "ada")
+    database = Database.of(kept)
+    with database.writing() as connection:
+        api_keys.create(connection, "lot", Role.VIEWER, "ada")
+    database.close()  # into one file, which can be copied
     return folder
 
 

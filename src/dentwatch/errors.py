@@ -86,4 +86,8 @@ class KeyRefusedError(RecordsError):
 
 
 class AuditError(RecordsError):
-    """The audit log is not what was written."""
+    """The audit log is not what was written; ``number`` is the first entry that shows it."""
+
+    def __init__(self, number: int, message: str, hint: str | None = None) -> None:
+        self.number = number
+        super().__init__(message, hint)

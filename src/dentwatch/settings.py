@@ -4,13 +4,15 @@ A setting is read from the environment (``DENTWATCH_`` + its name in capitals; g
 ``DENTWATCH_DATA__MIN_SIDE=200``), else from ``settings.toml`` in ``DENTWATCH_HOME``, else it has the default below.
 """
 
+import base64
+import binascii
 import os
 import tomllib
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableValue
@@ -58,12 +60,51 @@ class ServingSettings(Group):
 
     host: str = Field("127.0.0.1", description="Address that `dentwatch serve` binds to.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `dentwatch serve` binds to; 0 takes a free one.")
+    workers: int = Field(2, ge=1, description="Worker processes of `dentwatch serve`.")
     threads: int = Field(1, ge=1, description="Inference threads per worker process.")
     max_photos: int = Field(40, ge=1, description="Most photos in one inspection.")
     max_photo_bytes: int = Field(25_000_000, ge=1, description="Most bytes of one photo.")
     max_body_bytes: int = Field(250_000_000, ge=1, description="Most bytes of one request to the service.")
-    concurrency: int = Field(2, ge=1, description="Inspections that a worker process works on at a time.")
-    queue: int = Field(16, ge=0, description="Inspections that may wait their turn; more are told to come back (503).")
+    concurrency: int = Field(1, ge=1, description="Photos that a worker process looks at at a time.")
+    queue: int = Field(
+        16, ge=0, description="Requests that may wait their turn in a worker process; more are told to come back (503)."
+    )
+    held_bytes: int = Field(
+        200_000_000, ge=1, description="Most bytes of requests that a worker process holds; more are told to come back."
+    )
+    min_free_bytes: int = Field(
+        500_000_000, ge=0, description="Free bytes of the disk below which no inspection is taken any more."
+    )
+    idempotency_hours: float = Field(24, gt=0, description="How long an Idempotency-Key is remembered.")
+    follow_seconds: float = Field(2, gt=0, description="Seconds between looks at the registry for another champion.")
+    shadow: bool = Field(False, description="Show every photo to the challenger, too, and only log what it says.")
+    canary_share: float = Field(0, ge=0, le=1, description="Share of vehicles that the challenger answers.")
+    rate: float = Field(100, gt=0, description="Requests per second that one API key may make for long.")
+    burst: int = Field(200, ge=1, description="Requests that one API key may make at once after a pause.")
+    key_concurrency: int = Field(16, ge=1, description="Requests of one API key that may be under way at a time.")
+    price_table: Path | None = Field(
+        None, description="YAML file of the price table; default: `prices.yaml` in home, else the package's."
+    )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs webhooks: `whsec_` and 24 to 64 random bytes in Base64, or several with spaces between. "
+        "Empty: webhooks are refused.",
+    )
+    webhook_private_targets: bool = Field(
+        False, description="Webhooks may go to loopback and private addresses, and over http."
+    )
+
+    @property
+    def webhook_keys(self) -> list[bytes]:
+        """The keys that webhooks are signed with: the new one first, while receivers change over from an old one."""
+        return [_signing_key(secret) for secret in self.webhook_secret.get_secret_value().split()]
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secrets_are_keys(cls, secrets: SecretStr) -> SecretStr:
+        for secret in secrets.get_secret_value().split():
+            _signing_key(secret)
+        return secrets
 
 
 class TrackingSettings(Group):
@@ -177,6 +218,17 @@ def names() -> dict[str, FieldInfo]:
     return found
 
 
+def _signing_key(secret: str) -> bytes:
+    """The bytes of a webhook secret, as Standard Webhooks writes it."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise ValueError("it is not whsec_ and Base64") from error
+    if not 24 <= len(key) <= 64:
+        raise ValueError(f"it holds {len(key)} bytes, and a secret has 24 to 64")
+    return key
+
+
 _WAY_OUT = "docs/settings.md lists every setting."
 
 
@@ -197,8 +249,10 @@ def _refused(error: ValidationError) -> SettingsError:
         return _unknown(name if in_environment else ".".join(map(str, first["loc"])), place)
     called = name if in_environment else f"{'.'.join(map(str, first['loc']))} ({name})"
     wrong = first["msg"].removeprefix("Value error, ")
+    known = names().get(name)
+    got = "" if known is not None and known.annotation is SecretStr else f" (got {first['input']!r})"
     return SettingsError(
-        f"The setting {called} in {place} cannot be used: {wrong} (got {first['input']!r}).",
+        f"The setting {called} in {place} cannot be used: {wrong}{got}.",
         f"Correct it. {_WAY_OUT}",
     )
 

@@ -1,65 +1,28 @@
 """``dentwatch serve`` as a process of its own, asked over HTTP."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from command import command, dentwatch
+from command import dentwatch
 from rectangles import as_photo, rectangles_rgb
+from running_service import Service, Upload, assert_problem, serving, upload
 
 from dentwatch.records.model_bundle import ModelBundle
-
-Upload = tuple[str, tuple[str, bytes, str]]
-
-
-class Service:
-    """A running server: its address, its process, and a client."""
-
-    def __init__(self, process: subprocess.Popen[str], document: dict[str, Any]) -> None:
-        self.process = process
-        self.document = document
-        self.client = httpx.Client(base_url=document["address"], timeout=60)
-
-    def inspect(self, *uploads: Upload, **fields: str) -> httpx.Response:
-        return self.client.post("/v1/inspections", files=list(uploads), data=fields)
-
-
-@contextmanager
-def _serving(bundle: ModelBundle, home: Path, log: Path, **variables: object) -> Iterator[Service]:
-    environment = {**os.environ, "DENTWATCH_HOME": str(home)}
-    environment |= {f"DENTWATCH_SERVING__{name.upper()}": str(value) for name, value in variables.items()}
-    arguments = command("serve", "--port", "0", "--model", bundle.folder, "--json")
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            document = json.loads("".join(process.stdout.readline() for _ in range(5)) or "{}")
-            assert document, log.read_text()
-            service = Service(process, document)
-            with service.client:
-                yield service
-        finally:
-            process.terminate()
-            process.wait(40)
 
 
 @pytest.fixture(scope="module")
 def service(bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("serve")
-    with _serving(bundle, folder / "home", folder / "log") as service:
+    with serving(bundle, folder / "home", folder / "log") as service:
         yield service
 
 
@@ -68,12 +31,8 @@ def small_service(bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory)
     """A service with small limits."""
     folder = tmp_path_factory.mktemp("serve-small")
     limits = {"max_photos": 2, "max_photo_bytes": 20_000, "max_body_bytes": 100_000}
-    with _serving(bundle, folder / "home", folder / "log", **limits) as service:
+    with serving(bundle, folder / "home", folder / "log", **limits) as service:
         yield service
-
-
-def _upload(name: str, data: bytes) -> Upload:
-    return "photos", (name, data, "application/octet-stream")
 
 
 def _scene(n: int) -> bytes:
@@ -84,18 +43,7 @@ def _scene(n: int) -> bytes:
 def _slow_uploads() -> list[Upload]:
     """12-megapixel PNGs, which take a second or more together."""
     data = as_photo(np.zeros((3000, 4000, 3), np.uint8))
-    return [_upload(f"{n}.png", data) for n in range(16)]
-
-
-def _assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
-    assert response.status_code == status
-    assert response.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = response.json()
-    assert problem["status"] == status
-    assert problem["title"]
-    assert problem["type"]
-    assert problem["detail"]
-    return problem
+    return [upload(f"{n}.png", data) for n in range(16)]
 
 
 def test_the_service_answers_what_inspect_answers(service: Service, bundle: ModelBundle, tmp_path: Path) -> None:
@@ -108,23 +56,26 @@ def test_the_service_answers_what_inspect_answers(service: Service, bundle: Mode
         lines = [json.loads(line) for line in run.stdout.splitlines()]
         fields = {"min_score": minimum} if minimum else {}
 
-        response = service.inspect(*(_upload(name, data) for name, data in files.items()), **fields)
+        response = service.inspect(*(upload(name, data) for name, data in files.items()), **fields)
 
         assert response.status_code == 200
         for name, entry, line in zip(files, response.json()["photos"], lines, strict=True):
-            assert entry.pop("photo") == name
+            assert entry["photo"] == name
             assert line.pop("photo") == str(tmp_path / name)
             assert ("error" in entry) == (name in ("notes.jpg", "cut.jpg"))
-            entry.pop("timing_ms", None)
             line.pop("timing_ms", None)
-            assert entry == line
+            line.pop("model")
+            found = line.pop("detections", [])
+            assert {key: entry[key] for key in line} == line
+            assert [{key: one[key] for key in found[0]} for one in entry.get("detections", [])] == found
 
 
 def test_an_inspection_says_what_answered_and_how_long_it_took(service: Service, bundle: ModelBundle) -> None:
-    inspection = service.inspect(_upload("a.png", _scene(0)), vehicle_id="VIN-1").json()
-    assert inspection["model"] == bundle.name == inspection["photos"][0]["model"]
+    inspection = service.inspect(upload("a.png", _scene(0)), vehicle_id="VIN-1").json()
+    assert inspection["model"] == bundle.name
+    assert inspection["status"] == "done"
     assert inspection["vehicle_id"] == "VIN-1"
-    assert inspection["id"] != service.inspect(_upload("a.png", _scene(0))).json()["id"]
+    assert inspection["id"] != service.inspect(upload("a.png", _scene(0))).json()["id"]
     timing = inspection["timing_ms"]
     assert timing.keys() == {"decode", "infer", "total"}
     assert 0 < timing["infer"] <= timing["total"]
@@ -138,47 +89,44 @@ def test_health(service: Service, bundle: ModelBundle) -> None:
 
 
 def test_every_error_is_a_problem_document(service: Service) -> None:
-    photo = _upload("a.png", _scene(0))
-    assert "/nowhere" in _assert_problem(service.client.get("/nowhere"), 404)["detail"]
+    photo = upload("a.png", _scene(0))
+    assert "/nowhere" in assert_problem(service.client.get("/nowhere"), 404)["detail"]
     wrong_method = service.client.put("/v1/inspections")
-    assert "POST" in _assert_problem(wrong_method, 405)["detail"]
+    assert "POST" in assert_problem(wrong_method, 405)["detail"]
     assert wrong_method.headers["allow"] == "POST"
-    [missing] = _assert_problem(service.client.post("/v1/inspections"), 422)["errors"]
+    [missing] = assert_problem(service.inspect(("other", ("a", b"", "a/b"))), 422)["errors"]
     assert missing["field"] == "photos"
-    [high] = _assert_problem(service.inspect(photo, min_score="1.01"), 422)["errors"]
+    [unknown] = assert_problem(service.inspect(photo, vehicle="VIN-1"), 422)["errors"]
+    assert unknown["field"] == "vehicle"
+    [high] = assert_problem(service.inspect(photo, min_score="1.01"), 422)["errors"]
     assert high["field"] == "min_score"
-    _assert_problem(service.inspect(photo, vehicle_id="v" * 201), 422)
-    _assert_problem(service.client.post("/v1/inspections", data={"photos": "text"}), 422)
+    assert_problem(service.inspect(photo, vehicle_id="v" * 201), 422)
+    assert_problem(service.client.post("/v1/inspections", data={"photos": "text"}), 400)
     garbled = service.client.post(
         "/v1/inspections", content=b"garbage", headers={"content-type": "multipart/form-data; boundary=x"}
     )
-    _assert_problem(garbled, 400)
+    assert_problem(garbled, 400)
 
 
 def test_what_is_too_much_is_refused_by_name(small_service: Service) -> None:
     photo = as_photo(rectangles_rgb(64, 64))
-    assert small_service.inspect(_upload("a", photo), _upload("b", photo)).status_code == 200
-    many = small_service.inspect(*(_upload(str(n), photo) for n in range(3)))
-    problem = _assert_problem(many, 413)
-    assert problem["type"] == "urn:dentwatch:problem:too-many-photos"
-    assert "3 photos came" in problem["detail"]
-    assert "at most 2" in problem["detail"]
-
-    big = _assert_problem(small_service.inspect(_upload("big.jpg", bytes(20_001))), 413)
-    assert big["type"] == "urn:dentwatch:problem:photo-too-large"
-    assert "big.jpg has 20,001 bytes" in big["detail"]
+    assert small_service.inspect(upload("a", photo), upload("b", photo)).status_code == 200
+    many = small_service.inspect(*(upload(str(n), photo) for n in range(3)))
+    assert "More than 2 photos came" in assert_problem(many, 413, "too-many-photos")["detail"]
+    big = assert_problem(small_service.inspect(upload("big.jpg", bytes(20_001))), 413, "photo-too-large")
+    assert "big.jpg has more than the 20,000 bytes" in big["detail"]
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(small_service: Service, declared: bool) -> None:
     request = small_service.client.build_request(
-        "POST", "/v1/inspections", files=[_upload("a", bytes(60_000)), _upload("b", bytes(60_000))]
+        "POST", "/v1/inspections", files=[upload("a", bytes(60_000)), upload("b", bytes(60_000))]
     )
     body = b"".join(request.stream)  # type: ignore[arg-type]
     content = body if declared else (body[start : start + 8192] for start in range(0, len(body), 8192))
     headers = {"content-type": request.headers["content-type"]}
     response = small_service.client.post("/v1/inspections", content=content, headers=headers)
-    assert _assert_problem(response, 413)["type"] == "urn:dentwatch:problem:body-too-large"
+    assert assert_problem(response, 413)["type"] == "urn:dentwatch:problem:body-too-large"
     assert small_service.client.get("/healthz").status_code == 200
 
 
@@ -220,7 +168,7 @@ def _references(node: Any) -> Iterator[str]:
 
 def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, tmp_path: Path) -> None:
     with (
-        _serving(bundle, tmp_path / "home", tmp_path / "log") as service,
+        serving(bundle, tmp_path / "home", tmp_path / "log") as service,
         ThreadPoolExecutor(1) as pool,
     ):
         under_way = pool.submit(service.inspect, *_slow_uploads())
@@ -239,7 +187,7 @@ def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, t
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{service.document['address']}/healthz")
     log = (tmp_path / "log").read_text()
-    assert "no keys are asked for" in log
+    assert "there are no API keys" in log
     assert f"Serving {bundle.name} at {service.document['address']}" in log
     assert "Traceback" not in log
 
@@ -248,7 +196,7 @@ def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, t
 def test_a_host_that_others_can_reach_is_refused(home: Path, bundle: ModelBundle, host: str) -> None:
     run = dentwatch("serve", "--host", host, "--port", "0", "--model", bundle.folder)
     assert run.returncode == 1
-    assert "Keys arrive in the next release" in " ".join(run.stderr.split())
+    assert "without API keys" in " ".join(run.stderr.split())
 
 
 def test_a_port_that_is_taken_is_named(home: Path, bundle: ModelBundle) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dentwatch.cli import data, demo, evaluate, inspect, models, serve, train
+from dentwatch.cli import audit, data, demo, evaluate, inspect, keys, models, prices, quality, serve, train
 
 app = typer.Typer(
     name="dentwatch",
@@ -40,5 +40,9 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("quality")(quality.quality)
 app.add_typer(models.app, name="models")
+app.add_typer(prices.app, name="prices")
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")

@@ -2,12 +2,18 @@
 
 import logging
 import os
+import socket
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dentwatch.cli.output import err, print_json
+
+if TYPE_CHECKING:
+    from dentwatch.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -22,29 +28,45 @@ def serve(
             help="starter, champion, a version, or a model's folder. Default: the champion, else the starter."
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Inference threads. Default: the setting.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: the setting, 2.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Inference threads per worker process. Default: the setting, 1.")
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", metavar="", help="Once ready, print address, model and process id as JSON on stdout."),
     ] = False,
 ) -> None:
-    """Answer `POST /v1/inspections` until told to stop (SIGTERM or Ctrl-C); requests under way are finished.
+    """Answer about photos over HTTP until told to stop (SIGTERM or Ctrl-C); requests under way are finished.
+
+    On a loopback address it runs open while there are no API keys; any other needs some (`dentwatch keys create`).
 
     Example: `dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections`
     """
     from dentwatch import settings
+    from dentwatch.records import api_keys
+    from dentwatch.records.database import Database
     from dentwatch.serving import server
-    from dentwatch.serving.api import create_app
     from dentwatch.serving.models import resolve
+    from dentwatch.serving.price_file import path_in_use, read_table
+    from dentwatch.serving.workers import Workers
 
-    given = {"host": host, "port": port, "threads": threads}
+    given = {"host": host, "port": port, "workers": workers, "threads": threads}
     loaded = settings.load()
     serving = loaded.serving.model_copy(update={name: value for name, value in given.items() if value is not None})
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with server.bind(serving.host, serving.port) as listener:
-        bundle = resolve(model, loaded)
-        app = create_app(loaded.model_copy(update={"serving": serving}), bundle)
+    loaded = loaded.model_copy(update={"serving": serving})
+    _log_to_stderr()
+    # What cannot be had is said once, here, before any worker process tries.
+    bundle = resolve(model, loaded)
+    read_table(path_in_use(loaded))
+    database = Database.of(loaded)
+    with database.reading() as connection:
+        keys = api_keys.any_valid(connection)
+    database.close()
+    with server.bind(serving.host, serving.port, keys=keys) as listener:
         address = server.address_of(listener)
+        if not keys:
+            _log.warning("Open to every process of this machine: there are no API keys.")
 
         def announce() -> None:
             err.print(f"Serving {bundle.name} at {address} (Ctrl-C stops)", markup=False, soft_wrap=True)
@@ -52,4 +74,25 @@ def serve(
                 print_json({"address": address, "model": bundle.name, "pid": os.getpid()})
                 sys.stdout.flush()
 
-        server.run(app, listener, announce)
+        code = Workers(
+            listener, serving.workers, serve_worker, (loaded, model), announce=announce, drain=server.DRAIN_SECONDS
+        ).run()
+    raise typer.Exit(code)
+
+
+def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None) -> None:
+    """What a worker process does: answer the connections that come over ``channel``."""
+    from dentwatch.serving.api import create_app
+    from dentwatch.serving.runtime import Runtime
+    from dentwatch.serving.server import serve_connections
+
+    _log_to_stderr()
+    serve_connections(create_app(Runtime(loaded, model)), channel)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s [%(process)d]: %(message)s"
+    )
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -56,6 +56,11 @@ class PhotoStatistics:
     blockiness: float
     resolution: float
 
+    @property
+    def relative_contrast(self) -> float:
+        """Contrast ÷ (luma mean + 1): low for fog, a finger or a wall, and not for a photo that is only dark."""
+        return self.contrast / (self.luma_mean + 1)
+
 
 STATISTIC_NAMES: tuple[str, ...] = tuple(item.name for item in fields(PhotoStatistics))
 

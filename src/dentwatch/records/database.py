@@ -130,7 +130,7 @@ class Database:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
             raise DatabaseError(
                 f"The database {self._named} cannot be used: {cause}.",
-                "Check that it runs, that the disk has room and that it may be written; DENTWATCH_DATABASE_URL names it.",
+                "Check that it runs, has room and may be written; DENTWATCH_DATABASE_URL names it.",
             ) from error
 
 

@@ -7,7 +7,8 @@ A bundle is a folder with
   suppression. Normalisation and channel order are inside the graph, so every detector is served the same way;
 - ``model.json``: the :class:`ModelSpec`;
 - ``card.md``: the model card;
-- ``weights.safetensors`` (optional): the network's parameters, to start training from.
+- ``weights.safetensors`` (optional): the network's parameters, to start training from;
+- ``quality.json`` (optional): from which photo statistics on its answers are not to be relied on.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dentwatch.errors import ModelError
+from dentwatch.records.calibration import CalibrationCurve
+from dentwatch.records.quality_limits import QUALITY_NAME, QualityLimits
 
 ONNX_NAME = "model.onnx"
 SPEC_NAME = "model.json"
@@ -53,6 +56,10 @@ class ModelSpec(BaseModel):
     labels: tuple[str, ...] = Field(description="Class names in the order of the scores' last axis.")
     preprocessing: Preprocessing
     thresholds: dict[str, float] = Field(description="Operating threshold of the score per label, chosen on val.")
+    calibration: dict[str, CalibrationCurve] = Field(
+        default_factory=dict,
+        description="Precision by score per label, measured on val; none for a label with too little to measure.",
+    )
     nms_iou: float = Field(0.5, gt=0, le=1, description="IoU above which the weaker of two boxes of one label goes.")
     max_detections: int = Field(100, ge=1, description="Most detections kept per photo.")
     created_at: str = Field(description="UTC, ISO 8601.")
@@ -104,6 +111,12 @@ class ModelBundle:
         """The network's parameters, where the bundle holds them."""
         path = self.folder / WEIGHTS_NAME
         return path if path.exists() else None
+
+    @property
+    def quality_limits(self) -> QualityLimits | None:
+        """The model's own quality limits, where the bundle holds them; raises :class:`ModelError` when damaged."""
+        path = self.folder / QUALITY_NAME
+        return QualityLimits.load(path) if path.exists() else None
 
     @classmethod
     def load(cls, folder: Path, name: str | None = None) -> "ModelBundle":

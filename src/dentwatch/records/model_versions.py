@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dentwatch.records.model_bundle import CARD_NAME, ONNX_NAME, SPEC_NAME, WEIGHTS_NAME, ModelSpec
+from dentwatch.records.quality_limits import QUALITY_NAME
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 
-BUNDLE_FILES = (ONNX_NAME, SPEC_NAME, CARD_NAME, WEIGHTS_NAME)
+BUNDLE_FILES = (ONNX_NAME, SPEC_NAME, CARD_NAME, WEIGHTS_NAME, QUALITY_NAME)
 DIGEST_TAG = "dentwatch.digest"
 SPEC_TAG = "dentwatch.spec"
 LOGGED_MODEL_TAG = "dentwatch.logged_model"

@@ -50,11 +50,19 @@ class PhotoStore:
             elif not self._fs.exists(self._path(photo_id)):
                 self._fs.pipe_file(self._path(photo_id), data)  # one PUT: object stores show it whole or not at all
         except OSError as error:
-            raise DataError(
-                f"The photo store {self.url} cannot be written: {error}.",
-                "Check that the place exists, has room and may be written; DENTWATCH_PHOTOS_URL names it.",
-            ) from error
+            raise self._unwritable(error) from error
         return photo_id
+
+    def check(self) -> None:
+        """Raise :class:`DataError` unless photos can be written, shown by writing and removing an empty file."""
+        probe = f"{self._root}/.probe-{uuid.uuid4().hex}"
+        try:
+            if self._local:
+                Path(self._root).mkdir(parents=True, exist_ok=True)
+            self._fs.pipe_file(probe, b"")
+            self._fs.rm_file(probe)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def get(self, photo_id: str) -> bytes:
         """The bytes of a photo; raises :class:`PhotoError` (``missing``) when the store does not hold it."""
@@ -88,6 +96,12 @@ class PhotoStore:
         """Wait until photos put with ``durable=False``, by any process, are on the disk."""
         if self._local and hasattr(os, "sync"):
             os.sync()
+
+    def _unwritable(self, error: OSError) -> DataError:
+        return DataError(
+            f"The photo store {self.url} cannot be written: {error}.",
+            "Check that the place exists, has room and may be written; DENTWATCH_PHOTOS_URL names it.",
+        )
 
     def _path(self, photo_id: str) -> str:
         if not _PHOTO_ID.fullmatch(photo_id):

@@ -282,13 +282,22 @@ def resolve(ref: str, settings: Settings) -> ModelBundle:
 
 def champion(settings: Settings) -> ModelBundle | None:
     """The bundle of the version that serves; None while there is none. Raises :class:`ModelError`."""
-    seen = peek(CHAMPION, settings)
-    if seen == []:
+    return _bearing(CHAMPION, settings)
+
+
+def challenger(settings: Settings) -> ModelBundle | None:
+    """The bundle of the version that wants to serve; None while there is none. Raises :class:`ModelError`."""
+    return _bearing(CHALLENGER, settings)
+
+
+def _bearing(alias: str, settings: Settings) -> ModelBundle | None:
+    seen = peek(alias, settings)
+    if seen == [] or not has_store(settings):
         return None
     if known := _glimpsed(seen, settings):
         return known
     registry = Registry(settings)
-    version = registry.champion()
+    version = next((version for version in registry.versions() if alias in version.aliases), None)
     return None if version is None else registry.bundle(version.number)
 
 

@@ -85,10 +85,14 @@ inspections = Table(
     Column("captured_at", Moment, nullable=True),
     Column("model", String(200), nullable=True),
     Column("damages", Integer, nullable=True),
+    Column("options", JSON, nullable=True),  # what was asked for besides
     Column("answer", JSON, nullable=True),  # the document as it was answered
+    Column("attempts", Integer, nullable=False, server_default="0"),  # to answer it while it is pending
+    Column("claimed_until", Moment, nullable=True),  # the worker process that is at it has until then
     Index(None, "vehicle_id"),
     Index(None, "listing_id"),
     Index(None, "owner"),
+    Index(None, "status"),
 )
 """One row an inspection; ``number`` orders them as they were kept."""
 
@@ -209,7 +213,7 @@ audit_entries = Table(
     Column("actor", String(200), nullable=False),
     Column("action", String(60), nullable=False),
     Column("subject", String(200), nullable=False),
-    Column("details", JSON, nullable=False),
+    Column("details", Text, nullable=False),  # JSON, kept to the letter because the hash covers it
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
 )

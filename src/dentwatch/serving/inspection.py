@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from dentwatch.data.decoding import DecodedPhoto, decode
 from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics, lighting, photo_statistics
 from dentwatch.errors import PhotoError
@@ -48,10 +50,17 @@ class Inspector:
     """
 
     def __init__(self, bundle: ModelBundle, *, threads: int, max_pixels: int) -> None:
+        self.bundle = bundle
         self.model = bundle.name
         self._detector = Detector(bundle, threads)
         self._max_pixels = max_pixels
         self._side = max(self._detector.input_size, STATISTICS_SIDE)
+
+    def warm_up(self) -> None:
+        """Look at a grey picture, so that the first photo is not the slowest."""
+        side = self._side
+        grey = np.full((side, side, 3), 114, np.uint8)
+        self._detector.detect([DecodedPhoto(grey, side, side, 1.0)])
 
     def decode(self, photo: Photo) -> Decoded | PhotoFailure:
         """Bytes → pixels at the size the model needs, and statistics."""

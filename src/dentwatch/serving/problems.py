@@ -57,6 +57,11 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def respond(request: Request, refusal: RefusedError) -> JSONResponse:
+    """The answer to a request that is refused before it reaches the application's own handlers."""
+    return _on_http_error(request, refusal)
+
+
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may answer with problems of these statuses, for OpenAPI."""
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -102,7 +107,8 @@ def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     _log.error("%s %s failed: %s: %s", request.method, request.url.path, type(error).__name__, error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "Something went wrong here, not with your request. It is in the service's log."
-    return _respond(Problem(title=status.phrase, status=status, detail=detail))
+    # The server closes the connection after this; a client that is not told loses its next request.
+    return _respond(Problem(title=status.phrase, status=status, detail=detail), {"Connection": "close"})
 
 
 def _respond(problem: Problem, headers: Any = None) -> JSONResponse:

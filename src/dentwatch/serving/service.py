@@ -1,65 +1,112 @@
-"""The inspection service without its transport: takes photos, keeps the event loop free, and knows when it is full."""
+"""Looking at photos without blocking: a few threads look, the event loop goes on."""
 
 import asyncio
-import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from dentwatch.records.model_bundle import ModelBundle
-from dentwatch.serving.answers import PhotoResult
+from dentwatch.data.perceptual_hash import perceptual_hashes
+from dentwatch.data.statistics import PhotoStatistics
+from dentwatch.records.detections import Detection
+from dentwatch.serving.answers import PhotoAnswer, PhotoFailure, PhotoResult
 from dentwatch.serving.inspection import Inspector, Photo
-from dentwatch.serving.problems import RefusedError
+from dentwatch.serving.live_models import LiveModels
+from dentwatch.serving.photo_reuse import is_distinctive
+from dentwatch.serving.views import ViewFeatures, features_of
 from dentwatch.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A photo that was looked at for an inspection: the answer, and what else its pixels were needed for.
+
+    ``hashes`` are the perceptual hashes of the photo and of its mirror image, None where it shows too little to be
+    told from others; ``features`` what makes it findable in other photos of the vehicle, None where nothing asks.
+    """
+
+    answer: PhotoAnswer
+    detections: tuple[Detection, ...]
+    statistics: PhotoStatistics
+    hashes: tuple[int, int] | tuple[None, None]
+    features: ViewFeatures | None
 
 
 class InspectionService:
-    """A loaded model that answers up to ``serving.concurrency`` inspections at a time, in threads of its own.
+    """Models that answer about photos, ``serving.concurrency`` at a time, in threads of their own.
 
-    Raises :class:`dentwatch.errors.ModelError` when the model cannot be loaded.
+    Photos of one request take turns with those of others, so that a large request does not hold up small ones.
     """
 
-    def __init__(self, settings: Settings, bundle: ModelBundle) -> None:
-        serving = settings.serving
-        self._inspector = Inspector(bundle, threads=serving.threads, max_pixels=settings.data.max_pixels)
-        self._pool = ThreadPoolExecutor(serving.concurrency, thread_name_prefix="inspection")
-        self._room = serving.concurrency + serving.queue
-        self._present = 0
+    def __init__(self, settings: Settings, models: LiveModels) -> None:
+        self.models = models
+        self._most = settings.serving.concurrency
+        self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="look")
         self._started = time.monotonic()
 
     @property
     def model(self) -> str:
         """The model version that answers."""
-        return self._inspector.model
+        return self.models.champion.model
 
     @property
     def uptime(self) -> float:
-        """Seconds since the model was loaded."""
+        """Seconds since the models were loaded."""
         return time.monotonic() - self._started
 
     async def inspect(self, photos: Sequence[Photo], min_score: float | None) -> list[PhotoResult]:
-        """One answer per photo, in their order; waits its turn.
+        """One answer per photo, in their order; ``min_score`` as in :meth:`.detector.Detector.detect`."""
+        inspector = self.models.champion
+        return await self._each(photos, lambda photo: _inspected(inspector, photo, min_score))
 
-        Raises :class:`RefusedError` (503) when ``serving.queue`` inspections are waiting already.
-        """
-        if self._present >= self._room:
-            raise RefusedError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "busy",
-                "All places are taken. Try again in a moment.",
-                {"Retry-After": "1"},
-            )
-        self._present += 1
-        try:
-            work = functools.partial(self._answer, photos, min_score)
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._present -= 1
+    async def examine(
+        self, photos: Sequence[Photo], inspector: Inspector, min_score: float | None
+    ) -> list[Examined | PhotoFailure]:
+        """The same with all that an inspection keeps; features of photos with damage, where there are several."""
+        compare = len(photos) > 1
+        return await self._each(photos, lambda photo: _examined(inspector, photo, min_score, compare))
+
+    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Other work that needs a core, in one of the threads that look."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
         self._pool.shutdown()
 
-    def _answer(self, photos: Sequence[Photo], min_score: float | None) -> list[PhotoResult]:
-        return list(self._inspector.inspect(photos, min_score))
+    async def _each(self, photos: Sequence[Photo], look: Callable[[Photo], Result]) -> list[Result]:
+        loop = asyncio.get_running_loop()
+        if len(photos) == 1:
+            return [await loop.run_in_executor(self._pool, look, photos[0])]
+        turn = asyncio.Semaphore(self._most)
+
+        async def one(photo: Photo) -> Result:
+            async with turn:
+                return await loop.run_in_executor(self._pool, look, photo)
+
+        return await asyncio.gather(*map(one, photos))
+
+
+def _inspected(inspector: Inspector, photo: Photo, min_score: float | None) -> PhotoResult:
+    decoded = inspector.decode(photo)
+    if isinstance(decoded, PhotoFailure):
+        return decoded
+    return inspector.encode(decoded, *inspector.predict(decoded, min_score))
+
+
+def _examined(inspector: Inspector, photo: Photo, min_score: float | None, compare: bool) -> Examined | PhotoFailure:
+    decoded = inspector.decode(photo)
+    if isinstance(decoded, PhotoFailure):
+        return decoded
+    detections, milliseconds = inspector.predict(decoded, min_score)
+    rgb = decoded.pixels.rgb
+    return Examined(
+        answer=inspector.encode(decoded, detections, milliseconds),
+        detections=tuple(detections),
+        statistics=decoded.statistics,
+        hashes=perceptual_hashes(rgb) if is_distinctive(decoded.statistics) else (None, None),
+        features=features_of(rgb) if compare and detections else None,
+    )

@@ -20,7 +20,9 @@ from dentwatch.records.model_bundle import (
 from dentwatch.records.model_card import Figure, write_card
 from dentwatch.records.photos import PhotoStore
 from dentwatch.settings import Settings
+from dentwatch.training.evaluation.calibration import calibrate
 from dentwatch.training.evaluation.evaluator import evaluate_bundle
+from dentwatch.training.evaluation.matching import match
 from dentwatch.training.evaluation.operating import ThresholdRule
 from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
@@ -83,7 +85,8 @@ def package(
         progress=progress,
     )
     metrics = bundle.spec.metrics | {f"val/{name}": value for name, value in result.metrics().items()}
-    spec = bundle.spec.model_copy(update={"thresholds": result.scores, "metrics": metrics})
+    calibration = calibrate(match(result.outcomes(), result.labels))
+    spec = bundle.spec.model_copy(update={"thresholds": result.scores, "calibration": calibration, "metrics": metrics})
     bundle = ModelBundle.write_spec(model, spec)
     card = write_card(spec, evaluation={"val": card_figures(result)}, data=dataset.info, command=command)
     (model / CARD_NAME).write_text(card, encoding="utf-8")

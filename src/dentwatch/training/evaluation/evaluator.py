@@ -1,13 +1,14 @@
 """A model over a split: what is evaluated is what is served."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from dentwatch.data.statistics import lighting
 from dentwatch.errors import DatasetError, PhotoError
 from dentwatch.records.annotations import PhotoRecord, Split
+from dentwatch.records.calibration import CalibrationCurve
 from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.model_bundle import ModelBundle
@@ -148,6 +149,7 @@ def evaluate_bundle(
         labels=labels,
         thresholds=_thresholds(bundle, labels, thresholds),
         bootstrap=Bootstrap(resamples=resamples, seed=seed, level=LEVEL),
+        calibration=bundle.spec.calibration,
         commit=commit,
         latency=timed,
     )
@@ -177,6 +179,7 @@ def judge(
     labels: Sequence[str],
     thresholds: dict[str, Threshold],
     bootstrap: Bootstrap,
+    calibration: Mapping[str, CalibrationCurve] | None = None,
     commit: str = "",
     latency: Latency | None = None,
 ) -> EvaluationResult:
@@ -206,5 +209,5 @@ def judge(
         bootstrap=bootstrap,
         latency=latency,
         photos=rows,
-        **summarise(judged, verdicts, labels, scores, bootstrap),
+        **summarise(judged, verdicts, labels, scores, bootstrap, calibration or {}),
     )

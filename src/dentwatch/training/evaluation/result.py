@@ -140,10 +140,10 @@ class PhotoRow(_Part):
 class EvaluationResult(_Part):
     """Everything that was measured; ``format`` changes when the meaning of a field does.
 
-    ``figures`` are those of :func:`.figures.headline`; ``ap`` are the COCO figures of
-    :meth:`.metrics.APResult.figures`; ``ignoring_other`` repeats the headline without the detections that found nothing
-    and lie at least half inside a damage of a label that is not judged; ``curves`` are named ``LABEL@IOU``, ``all`` for
-    all labels under one threshold; ``confusion`` is ``{annotated: {detected: count}}``.
+    ``figures`` are those of :func:`.figures.headline` and :func:`.calibration.calibration_errors`; ``ap`` are the COCO
+    figures of :meth:`.metrics.APResult.figures`; ``ignoring_other`` repeats the headline without the detections that
+    found nothing and lie at least half inside a damage of a label that is not judged; ``curves`` are named
+    ``LABEL@IOU``, ``all`` for all labels under one threshold; ``confusion`` is ``{annotated: {detected: count}}``.
     """
 
     format: Literal[1] = 1

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from dentwatch.data.statistics import LIGHTINGS, Lighting
+from dentwatch.records.calibration import CalibrationCurve
+from dentwatch.training.evaluation.calibration import calibration_errors
 from dentwatch.training.evaluation.curves import curve
 from dentwatch.training.evaluation.figures import by_size, headline
 from dentwatch.training.evaluation.geometry import BOX_SIZES, BoxSize
@@ -48,8 +50,9 @@ def summarise(
     labels: Sequence[str],
     thresholds: Mapping[str, float],
     bootstrap: Bootstrap,
+    curves: Mapping[str, CalibrationCurve],
 ) -> dict[str, Any]:
-    """The measured fields of an evaluation result by name (see there)."""
+    """The measured fields of an evaluation result by name (see there); ``curves`` are the model's calibration."""
     table = match(outcomes, labels)
     vehicles = len(table.vehicles)
     precision = average_precision(
@@ -59,7 +62,12 @@ def summarise(
         [(outcome.photo.width, outcome.photo.height) for outcome in outcomes],
     )
     return {
-        "figures": measure(headline(table, thresholds), vehicles, bootstrap),
+        "figures": measure(headline(table, thresholds), vehicles, bootstrap)
+        | {
+            # Resampling adds to such an error, so an interval would lie beside it.
+            name: Figure(value=None if np.isnan(error) else error)
+            for name, error in calibration_errors(table, thresholds, curves).items()
+        },
         "ap": precision.figures(),
         "ignoring_other": measure(headline(table.without_covered(), thresholds), vehicles, bootstrap),
         "sizes": _sizes(table, thresholds, precision, bootstrap),

@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("action", sa.String(length=60), nullable=False),
         sa.Column("subject", sa.String(length=200), nullable=False),
-        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
         sa.Column("previous", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_entries")),
@@ -47,12 +47,16 @@ def upgrade() -> None:
         sa.Column("captured_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("model", sa.String(length=200), nullable=True),
         sa.Column("damages", sa.Integer(), nullable=True),
+        sa.Column("options", sa.JSON(), nullable=True),
         sa.Column("answer", sa.JSON(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_inspections")),
         sa.UniqueConstraint("id", name=op.f("uq_inspections_id")),
     )
     op.create_index(op.f("ix_inspections_listing_id"), "inspections", ["listing_id"], unique=False)
     op.create_index(op.f("ix_inspections_owner"), "inspections", ["owner"], unique=False)
+    op.create_index(op.f("ix_inspections_status"), "inspections", ["status"], unique=False)
     op.create_index(op.f("ix_inspections_vehicle_id"), "inspections", ["vehicle_id"], unique=False)
     op.create_table(
         "listings",

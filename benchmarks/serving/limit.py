@@ -1,0 +1,102 @@
+"""What two processes do without HTTP: decode, letterbox, ONNX Runtime with one thread each, and nothing else."""
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from http import HTTPStatus
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import cv2
+import numpy as np
+from answers import Found, of_detection
+from load import Exchange, Load
+from photos import PhotoSet
+from processes import MemoryWatch
+from systems import WORKERS, Measured, Route
+
+from dentwatch.data.decoding import decode
+from dentwatch.data.letterbox import letterbox
+from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.serving.detector import Detector
+from dentwatch.serving.engine import Engine
+
+_PIXELS = 100_000_000
+
+
+class InProcess:
+    """The limit with the product's decoder (``reduced``), or with whole decodes."""
+
+    def __init__(self, bundle: ModelBundle, *, reduced: bool) -> None:
+        self.key = "limit" if reduced else "limit-full"
+        decoded = "decoded at scale" if reduced else "decoded whole"
+        self.routes = (Route(f"two processes, {decoded}"),)
+        self._bundle = bundle
+        self._reduced = reduced
+
+    @contextmanager
+    def start(self) -> Iterator["RunningProcesses"]:
+        """Start the processes; they end with the block."""
+        context = multiprocessing.get_context("spawn")
+        loaded = context.Barrier(WORKERS)
+        with ProcessPoolExecutor(WORKERS, context, _load, (self._bundle.folder, loaded)) as pool:
+            # As many tasks as processes, so that all are started; none takes one before all have loaded the model.
+            for task in [pool.submit(int) for _ in range(WORKERS)]:
+                task.result()
+            yield RunningProcesses(pool, self._bundle, self._reduced)
+
+
+class RunningProcesses:
+    """The processes at work."""
+
+    def __init__(self, pool: ProcessPoolExecutor, bundle: ModelBundle, reduced: bool) -> None:
+        self._pool = pool
+        self._bundle = bundle
+        self._side = bundle.spec.preprocessing.input_size if reduced else None
+
+    def answers(self, _route: Route, photos: PhotoSet) -> list[list[Found]]:
+        """What the same decoder and model say about each photo, boxes included."""
+        detector = Detector(self._bundle)
+        decoded = [decode(jpeg, max_pixels=_PIXELS, target_side=self._side) for jpeg in photos.jpegs]
+        return [[of_detection(one) for one in found] for found in detector.detect(decoded)]
+
+    def measure(self, _route: Route, photos: PhotoSet, _connections: int, seconds: float) -> Measured:
+        """Both processes go through the photos for ``seconds``; there are no connections."""
+        begin = time.perf_counter() + 0.2  # by then both have received the photos
+        tasks = [
+            self._pool.submit(_work, photos.jpegs, self._side, number * len(photos.jpegs) // WORKERS, begin, seconds)
+            for number in range(WORKERS)
+        ]
+        children = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+        with MemoryWatch(*children) as memory:
+            exchanges = [exchange for task in tasks for exchange in task.result()]
+        return Measured(Load(exchanges, seconds, 0.0), memory.peak)
+
+
+_engines: list[Engine] = []
+"""The engine of a worker process, once loaded."""
+
+
+def _load(folder: Path, loaded: Barrier) -> None:
+    cv2.setNumThreads(1)
+    _engines.append(Engine(ModelBundle.load(folder)))
+    loaded.wait()
+
+
+def _work(jpegs: Sequence[bytes], side: int | None, first: int, begin: float, seconds: float) -> list[Exchange]:
+    """Answer about ``jpegs`` in turn, from number ``first`` on; returns what was done within the time."""
+    engine = _engines[0]
+    turns = itertools.islice(itertools.cycle(jpegs), first, None)
+    done: list[Exchange] = []
+    time.sleep(max(0.0, begin - time.perf_counter()))
+    while True:
+        started = time.perf_counter()
+        photo = decode(next(turns), max_pixels=_PIXELS, target_side=side)
+        engine.run(letterbox(photo.rgb, engine.input_size)[0][np.newaxis])
+        ended = time.perf_counter()
+        if ended > begin + seconds:
+            return done
+        done.append(Exchange(started, ended - started, HTTPStatus.OK))

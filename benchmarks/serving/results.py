@@ -1,0 +1,146 @@
+"""What a run of the benchmark found, as a table for people and a document for programs."""
+
+import platform
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from load import percentile
+from rich.console import Console
+from rich.table import Table
+from systems import Measured
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Photos of a kind, over a number of connections."""
+
+    photos: str
+    connections: int
+
+    @property
+    def title(self) -> str:
+        """As the table's heading shows it."""
+        return f"{self.photos} photos, {self.connections} connections"
+
+
+@dataclass(slots=True)
+class Cell:
+    """One route under one workload: what each round measured, and ``f1`` of its answers against a full decode."""
+
+    rounds: list[Measured] = field(default_factory=list)
+    f1: float | None = None
+
+    @property
+    def per_second(self) -> float:
+        """Photos per second: the median of the rounds."""
+        return statistics.median(measured.load.per_second for measured in self.rounds)
+
+    def milliseconds(self, share: float) -> float:
+        """A percentile of the latency over all rounds."""
+        answered = [one.seconds for measured in self.rounds for one in measured.load.answered]
+        return percentile(answered, share) * 1000
+
+    @property
+    def errors(self) -> int:
+        """Requests that were not answered with success, over all rounds."""
+        return sum(measured.load.errors for measured in self.rounds)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that any round saw, in MB (10⁶ bytes)."""
+        return max(measured.peak for measured in self.rounds) / MEGABYTE
+
+    @property
+    def client_cores(self) -> float:
+        """Cores' worth of processor that the client took."""
+        spent = sum(measured.load.client_cpu_seconds for measured in self.rounds)
+        return spent / sum(measured.load.seconds for measured in self.rounds)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "photos_per_second": self.per_second,
+            "photos_per_second_rounds": [measured.load.per_second for measured in self.rounds],
+            "p50_ms": self.milliseconds(0.5),
+            "p95_ms": self.milliseconds(0.95),
+            "p99_ms": self.milliseconds(0.99),
+            "answered": sum(len(measured.load.answered) for measured in self.rounds),
+            "errors": self.errors,
+            "statuses": [measured.load.statuses for measured in self.rounds],
+            "peak_rss_mb": self.peak_mb,
+            "client_cores": self.client_cores,
+            "f1": self.f1,
+        }
+
+
+@dataclass(slots=True)
+class Row:
+    """One route of one system; ``note`` says why there is nothing, where there is nothing."""
+
+    system: str
+    title: str
+    cells: dict[Workload, Cell] = field(default_factory=dict)
+    note: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        cells = [{**vars_of(workload), **cell.document()} for workload, cell in self.cells.items() if cell.rounds]
+        return {"system": self.system, "title": self.title, "note": self.note, "measured": cells}
+
+
+def vars_of(workload: Workload) -> dict[str, Any]:
+    """A workload's fields, for JSON."""
+    return {"photos": workload.photos, "connections": workload.connections}
+
+
+def show(console: Console, workload: Workload, rows: Sequence[Row], limit: str) -> None:
+    """Print the rows under ``workload``; speeds are also given as a share of the system ``limit``'s."""
+    table = Table(title=workload.title, title_justify="left")
+    table.add_column("system", no_wrap=True)
+    for name in ("photos/s", "of limit", "p50 ms", "p95 ms", "p99 ms", "p99/p50", "errors", "RSS MB", "F1", "client"):
+        table.add_column(name, justify="right")
+    whole = next((row.cells[workload].per_second for row in rows if row.system == limit and _has(row, workload)), None)
+    for row in rows:
+        table.add_row(row.title, *(_figures(row.cells[workload], whole) if _has(row, workload) else ("–",)))
+    console.print(table)
+    for row in rows:
+        if row.note:
+            console.print(f"{row.title}: {row.note}", markup=False)
+
+
+def _has(row: Row, workload: Workload) -> bool:
+    return workload in row.cells and bool(row.cells[workload].rounds)
+
+
+def _figures(cell: Cell, whole: float | None) -> Iterable[str]:
+    median, tail = cell.milliseconds(0.5), cell.milliseconds(0.99)
+    return (
+        f"{cell.per_second:.1f}",
+        f"{cell.per_second / whole:.0%}" if whole else "–",
+        f"{median:.0f}",
+        f"{cell.milliseconds(0.95):.0f}",
+        f"{tail:.0f}",
+        f"{tail / median:.2f}",
+        str(cell.errors),
+        f"{cell.peak_mb:.0f}",
+        "–" if cell.f1 is None else f"{cell.f1:.3f}",
+        f"{cell.client_cores:.2f}",
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    load = Path("/proc/loadavg").read_text().split()[0]
+    return {
+        "processor": cpu[0].partition(":")[2].strip() if cpu else platform.processor(),
+        "cores": len(cpu),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_average_before": float(load),
+    }

@@ -1,0 +1,267 @@
+"""Who may come in: API keys are checked, counted and held to their role before a request's body is read.
+
+:func:`install` closes a whole application: every path but those in :data:`PUBLIC` needs a key, also a path that does
+not exist. :func:`require` then says per route what the key's role must allow.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dentwatch.errors import DatabaseError
+from dentwatch.records import api_keys
+from dentwatch.records.api_keys import ApiKey
+from dentwatch.records.database import Database
+from dentwatch.serving import problems
+from dentwatch.serving.permissions import ANONYMOUS, Caller, Permission
+from dentwatch.serving.problems import RefusedError
+from dentwatch.serving.server import is_loopback
+from dentwatch.serving.token_bucket import TokenBucket
+from dentwatch.settings import ServingSettings
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
+"""Paths that need no key: whoever watches over the service asks there whether it is well."""
+
+REFUSALS = problems.documented(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+)
+"""The ``responses`` of every route that :func:`require` guards, for OpenAPI."""
+
+CONFIRM_SECONDS = 3.0
+"""How long a key is trusted before the database is asked again: a revoked one is out after about that long."""
+
+GRACE_SECONDS = 600.0
+"""How long a known key is trusted while the database cannot be asked: it cannot be revoked in that time either."""
+
+_PATIENCE_SECONDS = 2.0  # for an answer of the database
+_REALM = 'Bearer realm="dentwatch"'
+_bearer = HTTPBearer(auto_error=False, scheme_name="Bearer", description="`Authorization: Bearer dw_…`")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="X-API-Key", description="`X-API-Key: dw_…`")
+
+
+@dataclass
+class _Holder:
+    """A key that was found valid, and what its holder is doing; times are in seconds of the clock."""
+
+    caller: Caller
+    bucket: TokenBucket
+    asked_at: float
+    confirmed_at: float
+    under_way: int = 0
+
+    @contextmanager
+    def visit(self) -> Iterator[Caller]:
+        """One request, from its headers to the end of its answer."""
+        self.under_way += 1
+        try:
+            yield self.caller
+        finally:
+            self.under_way -= 1
+
+
+class Access:
+    """The door of one process: knows the keys that were shown lately and what their holders are doing.
+
+    ``is_open`` lets everybody of this machine in as :data:`~dentwatch.serving.permissions.ANONYMOUS`; it is for a
+    service that is bound to a loopback address and has no keys. A key that is shown counts all the same. ``clock``
+    gives seconds. Limits hold per process. Used from one event loop.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ServingSettings,
+        *,
+        is_open: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_open = is_open
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._holders: dict[bytes, _Holder] = {}  # by the key's digest; only keys that exist, so it stays small
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="access")
+
+    def close(self) -> None:
+        """End the threads that ask the database."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def admit(self, headers: Headers) -> AbstractContextManager[Caller]:
+        """What a request with ``headers`` is to be answered within; entering it gives the caller.
+
+        Raises :class:`RefusedError`: 401 without a valid key, 403 for a web page that reaches for an open service, 429
+        for a key that asks too often or too much at once, 503 when the database cannot say whether a key is valid.
+        """
+        key = _shown(headers)
+        if key is None:
+            if not self.is_open:
+                raise _unauthorised("key-missing", "This needs an API key.", _REALM)
+            _refuse_other_sites(headers)
+            return nullcontext(ANONYMOUS)
+        holder = await self._find(key)
+        if holder is None:
+            raise _unauthorised(
+                "key-refused", "The API key is unknown or was revoked.", f'{_REALM}, error="invalid_token"'
+            )
+        most = self._settings.key_concurrency
+        if holder.under_way >= most:
+            raise _too_many("too-many-at-once", f"{most} requests of this key are under way already.", 1)
+        if wait := holder.bucket.take(self._clock()):
+            raise _too_many(
+                "too-often", f"This key may make {self._settings.rate:g} requests per second.", math.ceil(wait)
+            )
+        return holder.visit()
+
+    async def _find(self, key: str) -> _Holder | None:
+        """The holder of ``key``, confirmed lately by the database; None for a key that is not valid."""
+        digest = sha256(key.encode("utf-8", "surrogateescape")).digest()
+        holder = self._holders.get(digest)
+        now = self._clock()
+        if holder is not None:
+            if now - holder.asked_at < CONFIRM_SECONDS:
+                return holder
+            holder.asked_at = now  # one question at a time: other requests of this key do not wait for the answer
+        try:
+            asking = asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, key)
+            found = await asyncio.wait_for(asking, _PATIENCE_SECONDS)
+        except (DatabaseError, TimeoutError) as error:
+            if holder is not None and now - holder.confirmed_at < GRACE_SECONDS:
+                return holder
+            raise RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "keys-unavailable",
+                "The database that knows the API keys cannot be asked. Try again in a moment.",
+                {"Retry-After": str(math.ceil(CONFIRM_SECONDS))},
+            ) from error
+        if found is None:
+            self._holders.pop(digest, None)
+            return None
+        if holder is None:
+            holder = self._holders.setdefault(digest, self._new_holder(found, now))
+        holder.confirmed_at = now
+        return holder
+
+    def _look_up(self, key: str) -> ApiKey | None:
+        with self._database.reading() as connection:
+            return api_keys.authenticate(connection, key)
+
+    def _new_holder(self, key: ApiKey, now: float) -> _Holder:
+        bucket = TokenBucket(self._settings.rate, self._settings.burst, now)
+        return _Holder(Caller(key.id, key.name, key.role), bucket, now, now)
+
+
+class Gate:
+    """ASGI middleware: lets in whom ``app.state.access`` admits, and answers the others without reading their body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller, or refuse it."""
+        if scope["type"] != "http" or scope["path"] in PUBLIC:
+            await self._app(scope, receive, send)
+            return
+        access: Access = scope["app"].state.access
+        try:
+            visit = await access.admit(Headers(scope=scope))
+        except RefusedError as refusal:
+            await problems.respond(Request(scope), refusal)(scope, receive, send)
+            return
+        with visit as caller:
+            scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, receive, send)
+
+
+def install(app: FastAPI, access: Access) -> None:
+    """Close ``app``: ``access`` decides who comes in, and lies at ``app.state.access``."""
+    app.state.access = access
+    app.add_middleware(Gate)
+
+
+def require(permission: Permission) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that gives the :class:`Caller` and refuses (403) one whose role lacks ``permission``.
+
+    ``caller: Annotated[Caller, Depends(require(Permission.SEE_PHOTOS))]``; the application must be closed by
+    :func:`install`.
+    """
+
+    async def caller(
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],  # for OpenAPI; the gate has looked
+        _header: Annotated[str | None, Security(_header)],
+    ) -> Caller:
+        return permitted(request, permission)
+
+    return caller
+
+
+def permitted(request: Request, permission: Permission) -> Caller:
+    """Who makes a request that has passed the gate; raises :class:`RefusedError` (403) for a role without it."""
+    caller: Caller = request.state.caller
+    if not caller.may(permission):
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN,
+            "not-permitted",
+            f"The role of this key, {caller.role}, may not {permission}. Use a key of another role.",
+        )
+    return caller
+
+
+def _shown(headers: Headers) -> str | None:
+    """The key that a request shows, in either header."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return headers.get("x-api-key")
+
+
+def _refuse_other_sites(headers: Headers) -> None:
+    """Keep web pages of other sites, open in a browser of this machine, away from a service that runs open.
+
+    Their requests name their own site as ``Origin``, or, with a name that was made to lead here, as ``Host``.
+    """
+    named = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+    if not all(is_loopback(_host(place)) for place in named):
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN,
+            "not-from-here",
+            "This service runs open for programs of its own machine, under the name localhost or a loopback address. "
+            "Make a key with `dentwatch keys create` and start the service again to use it from elsewhere.",
+        )
+
+
+def _host(place: str) -> str:
+    try:
+        return urlsplit(place).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _unauthorised(kind: str, what: str, challenge: str) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.UNAUTHORIZED,
+        kind,
+        f"{what} Send one as `Authorization: Bearer dw_…` or `X-API-Key: dw_…`; an admin makes it with `dentwatch keys "
+        f"create`.",
+        {"WWW-Authenticate": challenge},
+    )
+
+
+def _too_many(kind: str, what: str, wait: int) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.TOO_MANY_REQUESTS, kind, f"{what} Wait {wait} s and try again.", {"Retry-After": str(wait)}
+    )

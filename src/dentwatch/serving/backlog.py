@@ -1,0 +1,86 @@
+"""Inspections that were accepted to be answered later: taken up one at a time, also those of a process that died."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from dentwatch.errors import DentwatchError
+from dentwatch.records import inspections
+from dentwatch.records.inspections import KeptInspection
+from dentwatch.serving.inspection_answer import InspectionAnswer
+from dentwatch.serving.intake import Intake, document_of
+from dentwatch.serving.problems import RefusedError
+from dentwatch.serving.webhooks import Deliveries
+
+_LOOK_SECONDS = 2.0  # another process may have accepted one and died
+_LEASE = timedelta(minutes=5)  # 40 photos take half a minute on a slow machine
+_MOST_ATTEMPTS = 3  # an inspection that ends the process each time must not go on doing so
+
+_log = logging.getLogger(__name__)
+
+
+class Backlog:
+    """Answers pending inspections; any number of processes may do so on one database. ``deliveries`` is told."""
+
+    def __init__(self, intake: Intake, deliveries: Deliveries) -> None:
+        self._intake = intake
+        self._deliveries = deliveries
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, first of all with what an earlier process left."""
+        self._task = asyncio.create_task(self._run())
+
+    def wake(self) -> None:
+        """There is another one."""
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Stop; an inspection under way is let go for others, or for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                while await self._next():
+                    pass
+            except RefusedError as error:  # the database is gone; what is pending stays so
+                _log.error("Pending inspections wait: %s", error.detail)
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
+
+    async def _next(self) -> bool:
+        """Answer the oldest; False where there is none."""
+        now = datetime.now(UTC)
+        claimed = await self._intake.write(lambda connection: inspections.claim(connection, now, now + _LEASE))
+        if claimed is None:
+            return False
+        pending, attempts = claimed
+        if attempts > _MOST_ATTEMPTS:
+            await self._give_up(pending, f"The service ended {_MOST_ATTEMPTS} times while it looked at these photos.")
+            return True
+        try:
+            await self._intake.finish(pending)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._intake.write(lambda connection: inspections.release(connection, pending.id)))
+            raise
+        except RefusedError:
+            raise
+        except DentwatchError as error:
+            await self._give_up(pending, str(error))
+        self._deliveries.wake()
+        return True
+
+    async def _give_up(self, pending: KeptInspection, why: str) -> None:
+        _log.error("The inspection %s failed: %s", pending.id, why)
+        document = InspectionAnswer.model_validate(document_of(pending) | {"status": "failed", "error": why})
+        failed = replace(pending, status="failed", answer=document.model_dump(mode="json"))
+        await self._intake.write(lambda connection: inspections.complete(connection, failed))
+        self._deliveries.wake()

@@ -1,0 +1,260 @@
+"""Taking inspections in: photos kept, looked at, put together, committed, and only then answered."""
+
+import asyncio
+import functools
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from dentwatch.errors import DatabaseError, DataError
+from dentwatch.records import audit, idempotency, inspections
+from dentwatch.records.inspections import KeptInspection, KeptPhoto
+from dentwatch.records.photos import PhotoStore, photo_id_of
+from dentwatch.serving import webhooks
+from dentwatch.serving.assembly import Assembly, Request, Seen
+from dentwatch.serving.form import Upload
+from dentwatch.serving.inspection import Inspector, Photo
+from dentwatch.serving.inspection_answer import InspectionAnswer
+from dentwatch.serving.ledger import Ledger
+from dentwatch.serving.photo_reuse import Reuse, ReuseIndex
+from dentwatch.serving.price_table import PriceTable
+from dentwatch.serving.problems import RefusedError
+from dentwatch.serving.quality_gate import QualityGate
+from dentwatch.serving.service import Examined, InspectionService
+from dentwatch.serving.valuation import Valuation
+from dentwatch.settings import Settings
+
+_STORING_THREADS = 4  # photos on their way to the disk at a time: they wait for it, not for a core
+_FREE_SECONDS = 1.0  # how long a look at the disk's free space counts
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be answered: the document, and whether it is that of an earlier request with the same key."""
+
+    document: dict[str, Any]
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request by ``actor``; ``key`` is its Idempotency-Key, ``webhook`` where the answer is to be sent, too."""
+
+    request: Request
+    uploads: Sequence[Upload]
+    actor: str
+    key: str | None = None
+    webhook: str | None = None
+
+    def digest(self, photo_ids: Sequence[str]) -> bytes:
+        """What tells one request from another: everything that was sent, whenever it came."""
+        asked = self.request
+        parts = [
+            [asked.vehicle_id, asked.listing_id, asked.channel, asked.min_score, asked.vehicle_class, self.webhook],
+            [asked.captured_at.isoformat() if asked.captured_at else None],
+            list(zip((upload.name for upload in self.uploads), photo_ids, strict=True)),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+
+class _AlreadyAnsweredError(Exception):
+    """A request with the same key was kept while this one was looked at."""
+
+
+class Intake:
+    """Makes inspections that last: what it returns is on the disk.
+
+    Raises :class:`RefusedError` 503 when that cannot be had (the disk is full, the database is gone) and 422 for an
+    Idempotency-Key that came with another request, and :class:`DataError` for a vehicle class without prices.
+    """
+
+    def __init__(
+        self, settings: Settings, service: InspectionService, ledger: Ledger, prices: PriceTable, reuse: ReuseIndex
+    ) -> None:
+        self._settings = settings
+        self._service = service
+        self._ledger = ledger
+        self._prices = prices
+        self._reuse = reuse
+        self._store = PhotoStore(settings.photo_store_url)
+        self._storing = ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="store")
+        self._assemblies: dict[str, Assembly] = {}
+        self._free = (0.0, 0)  # when the disk was looked at, and what was free
+
+    async def answer(self, ask: Ask) -> Outcome:
+        """Look at the photos now; returns the finished inspection."""
+        if (earlier := await self._earlier(ask)) is not None:
+            return earlier
+        self.check_room()
+        start = time.perf_counter()
+        storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
+        try:
+            photos = [Photo(upload.name, functools.partial(bytes, upload.data)) for upload in ask.uploads]
+            inspector = self._service.models.answering(ask.request.vehicle_id)
+            looked = await self._service.examine(photos, inspector, ask.request.min_score)
+            photo_ids = await storing
+        except BaseException:
+            storing.cancel()
+            raise
+        seen = [Seen(*one) for one in zip(photo_ids, (photo.name for photo in photos), looked, strict=True)]
+        kept = await self._service.run(self.put_together, inspector, ask.request, seen, start)
+        return await self._commit(ask, photo_ids, kept)
+
+    async def accept(self, ask: Ask) -> Outcome:
+        """Keep the photos and answer later; returns the pending inspection."""
+        if (earlier := await self._earlier(ask)) is not None:
+            return earlier
+        self.check_room()
+        photo_ids = await asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
+        photos = [KeptPhoto(photo_id, upload.name) for photo_id, upload in zip(photo_ids, ask.uploads, strict=True)]
+        return await self._commit(ask, photo_ids, ask.request.kept(photos))
+
+    async def finish(self, pending: KeptInspection) -> bool:
+        """Look at the photos of a pending inspection and keep what was found; False when somebody else did."""
+        start = time.perf_counter()
+        request = Request.of(pending)
+        photos = [Photo(photo.name, functools.partial(self._store.get, photo.photo_id)) for photo in pending.photos]
+        inspector = self._service.models.answering(request.vehicle_id)
+        looked = await self._service.examine(photos, inspector, request.min_score)
+        seen = [Seen(photo.photo_id, photo.name, one) for photo, one in zip(pending.photos, looked, strict=True)]
+        kept = await self._service.run(self.put_together, inspector, request, seen, start)
+        return await self.write(lambda connection: inspections.complete(connection, kept))
+
+    def put_together(
+        self, inspector: Inspector, request: Request, seen: Sequence[Seen], start: float
+    ) -> KeptInspection:
+        """The finished inspection of photos that were looked at; ``start`` is when their request had been read."""
+        milliseconds = (time.perf_counter() - start) * 1000
+        return self.assembly_of(inspector).put_together(request, seen, self._reused(request, seen), milliseconds)
+
+    def assembly_of(self, inspector: Inspector) -> Assembly:
+        """What puts inspections of a model together; :class:`ModelError` where its quality limits are damaged."""
+        found = self._assemblies.get(inspector.model)
+        if found is None:
+            gate, valuation = QualityGate.of(inspector.bundle), Valuation(self._prices, inspector.bundle.spec)
+            found = self._assemblies[inspector.model] = Assembly(inspector.model, gate, valuation)
+        return found
+
+    async def write(self, change: Callable[[Connection], Result]) -> Result:
+        """Have a change committed; raises :class:`RefusedError` 503 when the database cannot be written."""
+        try:
+            return await asyncio.wrap_future(self._ledger.write(change))
+        except DatabaseError as error:
+            raise _cannot_keep("database", "The database cannot be written.") from error
+
+    async def read(self, look: Callable[[Connection], Result]) -> Result:
+        """What ``look`` finds in the database; raises :class:`RefusedError` 503 when it cannot be read."""
+
+        def within() -> Result:
+            with self._ledger.database.reading() as connection:
+                return look(connection)
+
+        try:
+            return await self.in_thread(within)
+        except DatabaseError as error:
+            raise _cannot_keep("database", "The database cannot be read.") from error
+
+    def check_room(self) -> None:
+        """Raise :class:`RefusedError` 503 while the disk has less free than ``serving.min_free_bytes``."""
+        now = time.monotonic()
+        if now - self._free[0] > _FREE_SECONDS:
+            self._free = now, shutil.disk_usage(self._settings.home.absolute()).free
+        if self._free[1] < self._settings.serving.min_free_bytes:
+            raise _cannot_keep("disk-full", "The disk is nearly full, so no inspection could be kept.")
+
+    def close(self) -> None:
+        """Finish what is being stored."""
+        self._storing.shutdown()
+
+    async def _earlier(self, ask: Ask) -> Outcome | None:
+        """What was answered to an earlier request with the same key."""
+        if (key := ask.key) is None:
+            return None
+        known = await self.read(lambda connection: idempotency.first_of(connection, ask.request.owner, key))
+        if known is None:
+            return None
+        photo_ids = await asyncio.gather(*(self.in_thread(photo_id_of, upload.data) for upload in ask.uploads))
+        digest, inspection_id = known
+        if digest != ask.digest(photo_ids):
+            raise RefusedError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "key-reused",
+                f"The Idempotency-Key {key!r} came before, with another request. Give every request a key of its own.",
+            )
+        kept = await self.read(lambda connection: inspections.find(connection, inspection_id))
+        return None if kept is None else Outcome(document_of(kept), is_replay=True)
+
+    async def _commit(self, ask: Ask, photo_ids: Sequence[str], kept: KeptInspection) -> Outcome:
+        def change(connection: Connection) -> None:
+            if ask.key is not None and idempotency.first_of(connection, ask.request.owner, ask.key) is not None:
+                raise _AlreadyAnsweredError
+            inspections.keep(connection, kept)
+            audit.append(connection, ask.actor, "inspection.submit", kept.id, {"photos": list(photo_ids)})
+            if ask.key is not None:
+                digest = ask.digest(photo_ids)
+                idempotency.remember(connection, ask.request.owner, ask.key, digest, kept.id, kept.created_at)
+            if ask.webhook is not None:
+                webhooks.enqueue(connection, kept.id, ask.webhook)
+
+        try:
+            await self.write(change)
+        except _AlreadyAnsweredError:
+            if (earlier := await self._earlier(ask)) is not None:
+                return earlier
+            raise
+        return Outcome(document_of(kept))
+
+    def _keep_photo(self, data: bytes) -> str:
+        try:
+            return self._store.put(data)
+        except DataError as error:
+            raise _cannot_keep("photos", "The photo store cannot be written.") from error
+
+    def _reused(self, request: Request, seen: Sequence[Seen]) -> dict[str, Sequence[Reuse]]:
+        if request.vehicle_id is None:
+            return {}
+        self._reuse.refresh()
+        found: dict[str, Sequence[Reuse]] = {}
+        for one in seen:
+            if isinstance(one.examined, Examined):
+                own, mirrored = one.examined.hashes
+                found[one.photo_id] = self._reuse.find(one.photo_id, own, mirrored, request.vehicle_id)
+        return found
+
+    async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Work that waits, for the disk or the network, away from the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._storing, work, *arguments)
+
+
+def document_of(kept: KeptInspection) -> dict[str, Any]:
+    """The document about an inspection: as it was answered, or that it is pending."""
+    if kept.answer is not None:
+        return kept.answer
+    return InspectionAnswer(
+        id=kept.id,
+        status=kept.status,
+        created_at=kept.created_at,
+        vehicle_id=kept.vehicle_id,
+        listing_id=kept.listing_id,
+        channel=kept.channel,
+        captured_at=kept.captured_at,
+    ).model_dump(mode="json")
+
+
+def _cannot_keep(kind: str, what: str) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"cannot-keep-{kind}",
+        f"{what} Nothing was taken; try again later.",
+        {"Retry-After": "5"},
+    )

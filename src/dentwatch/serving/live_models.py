@@ -1,0 +1,118 @@
+"""The models that answer now: the champion, and beside it a challenger in the shadow or for a share of vehicles.
+
+A promotion or rollback in the registry is noticed here, the new model is loaded and tried while the old one goes on
+answering, and from one photo to the next the new one answers. Nothing waits and nothing is dropped.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from dentwatch.errors import DentwatchError
+from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.serving.inspection import Inspector
+from dentwatch.serving.models import resolve
+from dentwatch.settings import Settings
+
+_CHALLENGER = "challenger"
+_FOLLOWED = (None, "champion")  # references that mean another model after a promotion
+
+_log = logging.getLogger(__name__)
+
+
+class LiveModels:
+    """What answers, kept up to date with the registry every ``serving.follow_seconds``.
+
+    ``ref`` as in :func:`~dentwatch.serving.models.resolve`; a model that is named by number or folder stays. Raises
+    :class:`dentwatch.errors.ModelError` when it cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, ref: str | None = None) -> None:
+        self._settings = settings
+        self._ref = ref
+        self.champion = self._loaded(resolve(ref, settings))
+        self.challenger: Inspector | None = None
+        self.problem: str | None = None
+        """What keeps the registry from being followed, for a person; None while all is well."""
+        serving = settings.serving
+        self._follows_champion = ref in _FOLLOWED
+        self._wants_challenger = serving.shadow or serving.canary_share > 0
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def follow(self) -> None:
+        """Start following the registry, where there is anything to follow."""
+        if self._follows_champion or self._wants_challenger:
+            self._thread = threading.Thread(target=self._run, name="follow-registry", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def answering(self, vehicle_id: str | None) -> Inspector:
+        """The model that answers about a vehicle: the challenger for ``serving.canary_share`` of them.
+
+        Which ones depends on the vehicle's id alone, so that a vehicle is always answered by the same model. Photos
+        without a vehicle are the champion's.
+        """
+        challenger, share = self.challenger, self._settings.serving.canary_share
+        if challenger is None or vehicle_id is None or not share:
+            return self.champion
+        place = int.from_bytes(hashlib.sha256(f"canary/{vehicle_id}".encode()).digest()[:8], "big") / 2**64
+        return challenger if place < share else self.champion
+
+    @property
+    def shadow(self) -> Inspector | None:
+        """The challenger, where it is to see every photo without being heard."""
+        return self.challenger if self._settings.serving.shadow else None
+
+    def refresh(self) -> None:
+        """Look at the registry once; a model that cannot be loaded leaves the one before in place."""
+        problem: str | None = None
+        if self._follows_champion:
+            problem = self._renewed("champion", lambda: resolve(self._ref, self._settings))
+        if self._wants_challenger:
+            problem = self._renewed("challenger", self._challenger) or problem
+        if problem and problem != self.problem:
+            _log.error("The registry cannot be followed, and the models stay as they are: %s", problem)
+        self.problem = problem
+
+    def _run(self) -> None:
+        self.refresh()
+        while not self._ending.wait(self._settings.serving.follow_seconds):
+            self.refresh()
+
+    def _renewed(
+        self, role: Literal["champion", "challenger"], current: Callable[[], ModelBundle | None]
+    ) -> str | None:
+        """Put what the registry says in place; returns what went wrong."""
+        try:
+            bundle = current()
+            present: Inspector | None = getattr(self, role)
+            if (bundle.name if bundle else None) == (present.model if present else None):
+                return None
+            loaded = self._loaded(bundle) if bundle else None
+        except DentwatchError as error:
+            return str(error)
+        except Exception as error:  # whatever MLflow, its database or its server raise
+            return f"{type(error).__name__}: {error}"
+        setattr(self, role, loaded)
+        _log.info("The %s is now %s.", role, bundle.name if bundle else "nobody")
+        return None
+
+    def _challenger(self) -> ModelBundle | None:
+        from dentwatch.records.registry import challenger
+
+        bundle = challenger(self._settings)
+        return None if bundle is None or bundle.name == self.champion.model else bundle
+
+    def _loaded(self, bundle: ModelBundle) -> Inspector:
+        """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""
+        inspector = Inspector(bundle, threads=self._settings.serving.threads, max_pixels=self._settings.data.max_pixels)
+        inspector.warm_up()
+        return inspector

@@ -1,0 +1,70 @@
+"""Everything that a worker process serves with, put together once and started and ended in order."""
+
+import json
+
+from dentwatch.records import api_keys, inspections
+from dentwatch.records.database import Database
+from dentwatch.records.photos import PhotoStore
+from dentwatch.serving.access import Access
+from dentwatch.serving.backlog import Backlog
+from dentwatch.serving.intake import Intake, document_of
+from dentwatch.serving.ledger import Ledger
+from dentwatch.serving.live_models import LiveModels
+from dentwatch.serving.photo_reuse import ReuseIndex
+from dentwatch.serving.price_file import path_in_use, read_table
+from dentwatch.serving.server import is_loopback
+from dentwatch.serving.service import InspectionService
+from dentwatch.serving.webhooks import Deliveries
+from dentwatch.settings import Settings
+
+
+class Runtime:
+    """The parts of a service over the model that ``ref`` names.
+
+    Raises :class:`~dentwatch.errors.ModelError`, :class:`~dentwatch.errors.SettingsError` and
+    :class:`~dentwatch.errors.DatabaseError` where one of them cannot be had.
+    """
+
+    def __init__(self, settings: Settings, ref: str | None = None) -> None:
+        self.settings = settings
+        self.database = Database.of(settings)
+        self.database.check()
+        self.models = LiveModels(settings, ref)
+        self.service = InspectionService(settings, self.models)
+        self.store = PhotoStore(settings.photo_store_url)
+        self.ledger = Ledger(self.database)
+        self.reuse = ReuseIndex(self.database, settings.data.near_duplicate_distance)
+        self.intake = Intake(settings, self.service, self.ledger, read_table(path_in_use(settings)), self.reuse)
+        self.intake.assembly_of(self.models.champion)  # what is wrong with it shows now, not with the first photo
+        self.deliveries = Deliveries(self.database, settings, self._answer_of)
+        self.backlog = Backlog(self.intake, self.deliveries)
+        self.access = Access(self.database, settings.serving, is_open=self._is_open())
+
+    def start(self) -> None:
+        """Begin what runs beside requests; call it within the event loop."""
+        self.models.follow()
+        self.deliveries.start()
+        self.backlog.start()
+
+    async def close(self) -> None:
+        """End everything, when no request is under way any more."""
+        await self.backlog.close()
+        self.models.close()
+        self.deliveries.close()
+        self.service.close()
+        self.intake.close()
+        self.ledger.close()
+        self.access.close()
+        self.database.close()
+
+    def _is_open(self) -> bool:
+        """Whether everybody of this machine may come in: nobody else can, and there are no keys."""
+        with self.database.reading() as connection:
+            return is_loopback(self.settings.serving.host) and not api_keys.any_valid(connection)
+
+    def _answer_of(self, inspection_id: str) -> bytes:
+        with self.database.reading() as connection:
+            kept = inspections.find(connection, inspection_id)
+        if kept is None:
+            raise LookupError(f"There is no inspection {inspection_id}.")
+        return json.dumps(document_of(kept), ensure_ascii=False).encode()
