@@ -45,6 +45,8 @@ def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]
             for member in members:
                 _kill(member)
             process.wait()
+            while any(alive(member) for member in members):  # what is killed takes a moment to end
+                time.sleep(0.01)
 
 
 def _wait_for(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:

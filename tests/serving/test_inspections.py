@@ -277,3 +277,32 @@ def test_it_says_whether_it_is_ready(bundle: ModelBundle, tmp_path: Path) -> Non
         assert_problem(refused, 503, "cannot-keep-disk-full")
         assert refused.headers["retry-after"]
         assert service.client.get(kept).status_code == 200  # what can be answered is
+
+
+def test_changes_of_a_vehicle_between_two_inspections(service: Service) -> None:
+    ground = _textured(21)
+    scratched = _textured(21, ("scratch", 100, 50, 120, 40))
+    before = service.inspect(upload("a.png", as_photo(ground)), vehicle_id="CHANGES").json()
+    assert_problem(service.client.get("/v1/vehicles/CHANGES/changes"), 404, "nothing-to-compare")
+    after = service.inspect(upload("b.png", as_photo(scratched)), vehicle_id="CHANGES").json()
+    found = service.client.get("/v1/vehicles/CHANGES/changes").json()
+    assert (found["earlier_inspection"], found["later_inspection"]) == (before["id"], after["id"])
+    assert [(one["status"], one["label"]) for one in found["changes"]] == [("new", "scratch")]
+    turned = service.client.get(
+        "/v1/vehicles/CHANGES/changes", params={"earlier": after["id"], "later": before["id"]}
+    ).json()
+    assert [one["status"] for one in turned["changes"]] == ["gone"]
+    other = service.inspect(upload("c.png", DAMAGED), vehicle_id="OTHER").json()["id"]
+    wrong = service.client.get("/v1/vehicles/CHANGES/changes", params={"earlier": other})
+    assert_problem(wrong, 422, "not-comparable")
+
+
+def test_the_condition_report_tells_what_the_inspection_found(service: Service) -> None:
+    from pypdf import PdfReader
+
+    answered = service.inspect(upload("left.png", DAMAGED), upload("notes.txt", b"?"), vehicle_id="VIN-REPORT")
+    shown = service.client.get(f"{answered.headers['location']}/report.pdf")
+    assert shown.headers["content-type"] == "application/pdf"
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(shown.content)).pages)
+    for said in ("VIN-REPORT", answered.json()["id"], "scratch", "dent", "notes.txt"):
+        assert said.lower() in text.lower()

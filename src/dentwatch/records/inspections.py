@@ -189,10 +189,10 @@ def claim(connection: Connection, now: datetime, until: datetime) -> tuple[KeptI
     return None if found is None else (found, oldest.attempts + 1)
 
 
-def release(connection: Connection, inspection_id: str) -> None:
-    """Let go of a claim, so that others can take it at once."""
+def hold(connection: Connection, inspection_id: str, until: datetime | None) -> None:
+    """Keep a claim longer; until None lets go of it, so that others can take it at once."""
     rows = tables.inspections
-    connection.execute(update(rows).where(rows.c.id == inspection_id).values(claimed_until=None))
+    connection.execute(update(rows).where(rows.c.id == inspection_id).values(claimed_until=until))
 
 
 def _filtered(query: Select[Any], wanted: InspectionFilter) -> Select[Any]:

@@ -10,7 +10,7 @@ from dentwatch.serving import access, contracts, problems, security_headers
 from dentwatch.serving.body_limit import BodyLimit
 from dentwatch.serving.permissions import Permission
 from dentwatch.serving.room import Room
-from dentwatch.serving.routes import health, inspections, listings, opinions, photos
+from dentwatch.serving.routes import health, inspections, listings, opinions, photos, reports, vehicles
 from dentwatch.serving.runtime import Runtime
 
 
@@ -33,7 +33,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (inspections, photos, opinions, listings):
+    for router in (inspections, photos, reports, opinions, vehicles, listings):
         app.include_router(router.router(runtime))
     app.include_router(health.router(runtime, app.version))
     contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)

@@ -15,7 +15,8 @@ from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.webhooks import Deliveries
 
 _LOOK_SECONDS = 2.0  # another process may have accepted one and died
-_LEASE = timedelta(minutes=5)  # 40 photos take half a minute on a slow machine
+_LEASE = timedelta(seconds=15)  # an inspection of a process that died waits this long for another
+_RENEW_SECONDS = 5.0
 _MOST_ATTEMPTS = 3  # an inspection that ends the process each time must not go on doing so
 
 _log = logging.getLogger(__name__)
@@ -66,17 +67,29 @@ class Backlog:
         if attempts > _MOST_ATTEMPTS:
             await self._give_up(pending, f"The service ended {_MOST_ATTEMPTS} times while it looked at these photos.")
             return True
+        renewing = asyncio.create_task(self._renew(pending.id))
         try:
             await self._intake.finish(pending)
         except asyncio.CancelledError:
-            await asyncio.shield(self._intake.write(lambda connection: inspections.release(connection, pending.id)))
+            await asyncio.shield(self._hold(pending.id, None))
             raise
         except RefusedError:
             raise
         except DentwatchError as error:
             await self._give_up(pending, str(error))
+        finally:
+            renewing.cancel()
         self._deliveries.wake()
         return True
+
+    async def _renew(self, inspection_id: str) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            with suppress(RefusedError):
+                await self._hold(inspection_id, datetime.now(UTC) + _LEASE)
+
+    async def _hold(self, inspection_id: str, until: datetime | None) -> None:
+        await self._intake.write(lambda connection: inspections.hold(connection, inspection_id, until))
 
     async def _give_up(self, pending: KeptInspection, why: str) -> None:
         _log.error("The inspection %s failed: %s", pending.id, why)

@@ -34,7 +34,8 @@ class Runtime:
         self.store = PhotoStore(settings.photo_store_url)
         self.ledger = Ledger(self.database)
         self.reuse = ReuseIndex(self.database, settings.data.near_duplicate_distance)
-        self.intake = Intake(settings, self.service, self.ledger, read_table(path_in_use(settings)), self.reuse)
+        self.prices = read_table(path_in_use(settings))
+        self.intake = Intake(settings, self.service, self.ledger, self.prices, self.reuse)
         self.intake.assembly_of(self.models.champion)  # what is wrong with it shows now, not with the first photo
         self.deliveries = Deliveries(self.database, settings, self._answer_of)
         self.backlog = Backlog(self.intake, self.deliveries)
