@@ -18,7 +18,7 @@ from client import closed_loop, open_loop
 from load import Exchange, percentile
 from loading import add_options, chosen_route, server
 from photos import photo_set
-from processes import MemoryWatch
+from processes import MemoryWatch, end_in_order_on_sigterm
 from results import MEGABYTE, machine
 
 TIMES = 3.0
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--connections", type=int, default=256, help="most connections at a time")
     options = parser.parse_args()
+    end_in_order_on_sigterm()
     photos, route = photo_set(options.photos, options.cache), chosen_route(options.route)
     with server(options) as running, running.prepared(route, photos) as requests:
         limit = closed_loop(running.address, requests, 8, options.calibrate, running.next_number()).per_second

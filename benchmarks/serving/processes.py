@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -16,6 +17,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 class ServerError(Exception):
     """A server did not start, or ended by itself; the message quotes the end of its log."""
+
+
+def end_in_order_on_sigterm() -> None:
+    """Let SIGTERM unwind this program as Ctrl-C does, so that no server outlives it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @contextmanager

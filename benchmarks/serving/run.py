@@ -23,7 +23,7 @@ from environments import PeerError, peers, versions
 from limit import InProcess
 from loading import CACHE
 from photos import LARGE, SMALL, PhotoSet, photo_set
-from processes import ServerError
+from processes import ServerError, end_in_order_on_sigterm
 from results import Cell, Row, Workload, machine, show
 from rich.console import Console
 from systems import DentwatchServer, PeerServer, Route, Running, System, UnavailableError
@@ -86,6 +86,7 @@ class Benchmark:
 
 def main() -> None:
     """Measure, print a table per workload, and write the document."""
+    end_in_order_on_sigterm()
     options = _options()
     options.cache.mkdir(parents=True, exist_ok=True)
     bundle = ModelBundle.load(options.model) if options.model else starter()

@@ -21,7 +21,7 @@ from client import closed_loop, open_loop
 from load import percentile
 from loading import add_options, chosen_route, server
 from photos import photo_set
-from processes import MemoryWatch, last_words
+from processes import MemoryWatch, end_in_order_on_sigterm, last_words
 from results import MEGABYTE, machine
 
 SHARE = 0.8
@@ -42,6 +42,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--minutes", type=float, default=10.0)
     options = parser.parse_args()
+    end_in_order_on_sigterm()
     photos, route = photo_set(options.photos, options.cache), chosen_route(options.route)
     with server(options) as running, running.prepared(route, photos) as requests:
         limit = closed_loop(running.address, requests, 8, options.calibrate, running.next_number()).per_second

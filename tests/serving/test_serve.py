@@ -133,7 +133,7 @@ def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(small_ser
 def test_a_body_that_waits_to_be_wanted_is_refused_before_it_is_sent(small_service: Service) -> None:
     address = httpx.URL(small_service.document["address"])
     head = (
-        "POST /v1/inspections HTTP/1.1\r\nHost: here\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n"
+        "POST /v1/inspections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
     with socket.create_connection((address.host, address.port or 0), timeout=10) as connection:
