@@ -1,64 +1,92 @@
 """What the service does when it is full, and when it fails."""
 
 import asyncio
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
 from rectangles import as_photo, rectangles_rgb, uneven_graph, write_bundle
+from running_service import assert_problem
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from dentwatch import settings
+from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.api import create_app
-from dentwatch.serving.inspection import Photo
-from dentwatch.serving.problems import RefusedError
-from dentwatch.serving.service import InspectionService
-from dentwatch.settings import Settings
+from dentwatch.serving.room import Room
+from dentwatch.serving.runtime import Runtime
 
 PHOTO = as_photo(rectangles_rgb(64, 64))
 
 
-def _settings(**serving: int) -> Settings:
-    loaded = settings.load()
-    return loaded.model_copy(update={"serving": loaded.serving.model_copy(update=serving)})
+async def _length(request: Request) -> PlainTextResponse:
+    size = len(await request.body())
+    await asyncio.sleep(0.05)
+    return PlainTextResponse(str(size))
 
 
-def test_a_full_service_refuses_at_once_and_takes_more_when_there_is_room(home: Path, bundle: ModelBundle) -> None:
-    asyncio.run(_fill(InspectionService(_settings(concurrency=1, queue=1), bundle)))
+def _client(most: int, most_bytes: int) -> httpx.AsyncClient:
+    app = Starlette(routes=[Route("/", _length, methods=["POST", "GET"])])
+    transport = httpx.ASGITransport(Room(app, most, most_bytes))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
-async def _fill(service: InspectionService) -> None:
-    arrived = threading.Event()
+def test_a_full_service_refuses_at_once_and_takes_more_when_there_is_room() -> None:
+    async def fill() -> None:
+        async with _client(most=2, most_bytes=1000) as client:
+            answers = await asyncio.gather(*(client.post("/", content=b"x") for _ in range(3)), client.get("/"))
+            assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
+            assert_problem(answers[2], 503, "busy")
+            assert answers[2].headers["retry-after"] == "1"
+            assert (await client.post("/", content=b"x")).status_code == 200
 
-    def arrive() -> bytes:
-        assert arrived.wait(30)
-        return PHOTO
+    asyncio.run(fill())
 
-    held = [asyncio.create_task(service.inspect([Photo(str(n), arrive)], None)) for n in range(2)]
-    await asyncio.sleep(0)
-    with pytest.raises(RefusedError) as refusal:
-        await service.inspect([Photo("late", arrive)], None)
-    assert (refusal.value.status_code, refusal.value.kind) == (503, "busy")
-    assert refusal.value.headers == {"Retry-After": "1"}
-    arrived.set()
-    assert [[answer.photo for answer in await task] for task in held] == [["0"], ["1"]]
-    assert len(await service.inspect([Photo("again", arrive)], None)) == 1
-    service.close()
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_requests_hold_together_is_bounded(declared: bool) -> None:
+    async def fill() -> None:
+        async def pieces() -> "asyncio.AsyncIterator[bytes]":  # type: ignore[name-defined]
+            for _ in range(6):
+                yield bytes(100)
+                await asyncio.sleep(0)
+
+        async with _client(most=10, most_bytes=1000) as client:
+            bodies = [bytes(600) if declared else pieces() for _ in range(3)]
+            answers = await asyncio.gather(*(client.post("/", content=body) for body in bodies))
+            assert 503 in [answer.status_code for answer in answers]
+            assert 200 in [answer.status_code for answer in answers]
+            large = await client.post("/", content=bytes(5000))  # alone it may be as large as it likes
+            assert large.text == "5000"
+
+    asyncio.run(fill())
 
 
 def test_a_failure_of_ours_is_a_500_that_names_no_paths(
-    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    home: Path, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(_settings(), write_bundle(tmp_path / "uneven", uneven_graph()))
+    runtime = Runtime(settings.load(), str(bundle.folder))
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("/a/secret/path")
+
+    monkeypatch.setattr(runtime.intake, "answer", fail)
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        transport = httpx.ASGITransport(create_app(runtime), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.post("/v1/inspections", files={"photos": ("a.png", PHOTO)})
 
     response = asyncio.run(ask())
-    assert response.status_code == 500
-    assert response.headers["content-type"] == "application/problem+json"
-    assert "uneven" not in response.text
-    assert "uneven" in caplog.text
+    problem = assert_problem(response, 500)
+    assert "secret" not in str(problem)
+    assert "secret" in caplog.text
+    asyncio.run(runtime.close())
+
+
+def test_a_model_that_breaks_the_contract_is_refused_before_anything_is_served(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        Runtime(settings.load(), str(write_bundle(tmp_path / "uneven", uneven_graph()).folder))

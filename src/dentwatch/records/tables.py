@@ -137,6 +137,18 @@ detections = Table(
 )
 """What the model said; boxes in pixels of the upright photo."""
 
+shadow_answers = Table(
+    "shadow_answers",
+    metadata,
+    _inspection(),
+    Column("position", Integer, nullable=False),  # of the photo
+    Column("model", String(200), nullable=False),
+    Column("detections", JSON, nullable=False),
+    Column("infer_ms", Float, nullable=False),
+    UniqueConstraint("inspection_id", "position", "model"),
+)
+"""What a challenger said in the shadow about a photo that the champion answered."""
+
 feedback = Table(
     "feedback",
     metadata,

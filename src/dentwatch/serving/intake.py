@@ -19,6 +19,7 @@ from dentwatch.records import audit, idempotency, inspections
 from dentwatch.records.inspections import KeptInspection, KeptPhoto
 from dentwatch.records.photos import PhotoStore, photo_id_of
 from dentwatch.serving import webhooks
+from dentwatch.serving.answers import PhotoFailure
 from dentwatch.serving.assembly import Assembly, Request, Seen
 from dentwatch.serving.form import Upload
 from dentwatch.serving.inspection import Inspector, Photo
@@ -29,6 +30,7 @@ from dentwatch.serving.price_table import PriceTable
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.quality_gate import QualityGate
 from dentwatch.serving.service import Examined, InspectionService
+from dentwatch.serving.shadow import Shadow, ShadowedPhoto
 from dentwatch.serving.valuation import Valuation
 from dentwatch.settings import Settings
 
@@ -79,13 +81,20 @@ class Intake:
     """
 
     def __init__(
-        self, settings: Settings, service: InspectionService, ledger: Ledger, prices: PriceTable, reuse: ReuseIndex
+        self,
+        settings: Settings,
+        service: InspectionService,
+        ledger: Ledger,
+        prices: PriceTable,
+        reuse: ReuseIndex,
+        shadow: Shadow,
     ) -> None:
         self._settings = settings
         self._service = service
         self._ledger = ledger
         self._prices = prices
         self._reuse = reuse
+        self._shadow = shadow
         self._store = PhotoStore(settings.photo_store_url)
         self._storing = ThreadPoolExecutor(_STORING_THREADS, thread_name_prefix="store")
         self._assemblies: dict[str, Assembly] = {}
@@ -108,7 +117,9 @@ class Intake:
             raise
         seen = [Seen(*one) for one in zip(photo_ids, (photo.name for photo in photos), looked, strict=True)]
         kept = await self._service.run(self.put_together, inspector, ask.request, seen, start)
-        return await self._commit(ask, photo_ids, kept)
+        outcome = await self._commit(ask, photo_ids, kept)
+        self._show_challenger(ask.request, looked)
+        return outcome
 
     async def accept(self, ask: Ask) -> Outcome:
         """Keep the photos and answer later; returns the pending inspection."""
@@ -128,7 +139,9 @@ class Intake:
         looked = await self._service.examine(photos, inspector, request.min_score)
         seen = [Seen(photo.photo_id, photo.name, one) for photo, one in zip(pending.photos, looked, strict=True)]
         kept = await self._service.run(self.put_together, inspector, request, seen, start)
-        return await self.write(lambda connection: inspections.complete(connection, kept))
+        done = await self.write(lambda connection: inspections.complete(connection, kept))
+        self._show_challenger(request, looked)
+        return done
 
     def put_together(
         self, inspector: Inspector, request: Request, seen: Sequence[Seen], start: float
@@ -213,6 +226,15 @@ class Intake:
                 return earlier
             raise
         return Outcome(document_of(kept))
+
+    def _show_challenger(self, request: Request, looked: Sequence[Examined | PhotoFailure]) -> None:
+        self._shadow.offer(
+            [
+                ShadowedPhoto(request.id, position, one.decoded, request.min_score)
+                for position, one in enumerate(looked)
+                if isinstance(one, Examined) and one.decoded is not None
+            ]
+        )
 
     def _keep_photo(self, data: bytes) -> str:
         try:

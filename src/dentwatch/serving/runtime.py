@@ -14,6 +14,7 @@ from dentwatch.serving.photo_reuse import ReuseIndex
 from dentwatch.serving.price_file import path_in_use, read_table
 from dentwatch.serving.server import is_loopback
 from dentwatch.serving.service import InspectionService
+from dentwatch.serving.shadow import Shadow
 from dentwatch.serving.webhooks import Deliveries
 from dentwatch.settings import Settings
 
@@ -35,7 +36,8 @@ class Runtime:
         self.ledger = Ledger(self.database)
         self.reuse = ReuseIndex(self.database, settings.data.near_duplicate_distance)
         self.prices = read_table(path_in_use(settings))
-        self.intake = Intake(settings, self.service, self.ledger, self.prices, self.reuse)
+        self.shadow = Shadow(self.models, self.ledger)
+        self.intake = Intake(settings, self.service, self.ledger, self.prices, self.reuse, self.shadow)
         self.intake.assembly_of(self.models.champion)  # what is wrong with it shows now, not with the first photo
         self.deliveries = Deliveries(self.database, settings, self._answer_of)
         self.backlog = Backlog(self.intake, self.deliveries)
@@ -44,6 +46,7 @@ class Runtime:
     def start(self) -> None:
         """Begin what runs beside requests; call it within the event loop."""
         self.models.follow()
+        self.shadow.start()
         self.deliveries.start()
         self.backlog.start()
 
@@ -51,6 +54,7 @@ class Runtime:
         """End everything, when no request is under way any more."""
         await self.backlog.close()
         self.models.close()
+        self.shadow.close()
         self.deliveries.close()
         self.service.close()
         self.intake.close()

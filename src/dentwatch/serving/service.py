@@ -11,7 +11,7 @@ from dentwatch.data.perceptual_hash import perceptual_hashes
 from dentwatch.data.statistics import PhotoStatistics
 from dentwatch.records.detections import Detection
 from dentwatch.serving.answers import PhotoAnswer, PhotoFailure, PhotoResult
-from dentwatch.serving.inspection import Inspector, Photo
+from dentwatch.serving.inspection import Decoded, Inspector, Photo
 from dentwatch.serving.live_models import LiveModels
 from dentwatch.serving.photo_reuse import is_distinctive
 from dentwatch.serving.views import ViewFeatures, features_of
@@ -26,6 +26,7 @@ class Examined:
 
     ``hashes`` are the perceptual hashes of the photo and of its mirror image, None where it shows too little to be
     told from others; ``features`` what makes it findable in other photos of the vehicle, None where nothing asks.
+    ``decoded`` are the pixels, kept where a challenger is to see them, too.
     """
 
     answer: PhotoAnswer
@@ -33,6 +34,7 @@ class Examined:
     statistics: PhotoStatistics
     hashes: tuple[int, int] | tuple[None, None]
     features: ViewFeatures | None
+    decoded: Decoded | None = None
 
 
 class InspectionService:
@@ -67,7 +69,8 @@ class InspectionService:
     ) -> list[Examined | PhotoFailure]:
         """The same with all that an inspection keeps; features of photos with damage, where there are several."""
         compare = len(photos) > 1
-        return await self._each(photos, lambda photo: _examined(inspector, photo, min_score, compare))
+        shadowed = self.models.shadow is not None and inspector is self.models.champion
+        return await self._each(photos, lambda photo: _examined(inspector, photo, min_score, compare, shadowed))
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Other work that needs a core, in one of the threads that look."""
@@ -97,7 +100,9 @@ def _inspected(inspector: Inspector, photo: Photo, min_score: float | None) -> P
     return inspector.encode(decoded, *inspector.predict(decoded, min_score))
 
 
-def _examined(inspector: Inspector, photo: Photo, min_score: float | None, compare: bool) -> Examined | PhotoFailure:
+def _examined(
+    inspector: Inspector, photo: Photo, min_score: float | None, compare: bool, shadowed: bool
+) -> Examined | PhotoFailure:
     decoded = inspector.decode(photo)
     if isinstance(decoded, PhotoFailure):
         return decoded
@@ -109,4 +114,5 @@ def _examined(inspector: Inspector, photo: Photo, min_score: float | None, compa
         statistics=decoded.statistics,
         hashes=perceptual_hashes(rgb) if is_distinctive(decoded.statistics) else (None, None),
         features=features_of(rgb) if compare and detections else None,
+        decoded=decoded if shadowed else None,
     )

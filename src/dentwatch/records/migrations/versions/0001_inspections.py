@@ -140,6 +140,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_inspection_photos_photo_id"), "inspection_photos", ["photo_id"], unique=False)
     op.create_index(op.f("ix_inspection_photos_vehicle_id"), "inspection_photos", ["vehicle_id"], unique=False)
     op.create_table(
+        "shadow_answers",
+        sa.Column("inspection_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("model", sa.String(length=200), nullable=False),
+        sa.Column("detections", sa.JSON(), nullable=False),
+        sa.Column("infer_ms", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["inspection_id"], ["inspections.id"], name=op.f("fk_shadow_answers_inspection_id"), ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint(
+            "inspection_id", "position", "model", name=op.f("uq_shadow_answers_inspection_id_position_model")
+        ),
+    )
+    op.create_table(
         "webhook_deliveries",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("inspection_id", sa.String(length=36), nullable=False),
@@ -204,6 +218,7 @@ def downgrade() -> None:
     op.drop_table("verdicts")
     op.drop_table("disputes")
     op.drop_table("webhook_deliveries")
+    op.drop_table("shadow_answers")
     op.drop_table("inspection_photos")
     op.drop_table("idempotency_keys")
     op.drop_table("feedback")
