@@ -306,3 +306,14 @@ def test_the_condition_report_tells_what_the_inspection_found(service: Service) 
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(shown.content)).pages)
     for said in ("VIN-REPORT", answered.json()["id"], "scratch", "dent", "notes.txt"):
         assert said.lower() in text.lower()
+
+
+def test_a_key_is_forgotten_in_time(bundle: ModelBundle, tmp_path: Path) -> None:
+    key = {"Idempotency-Key": "once"}
+    with serving(bundle, tmp_path / "home", tmp_path / "log") as service:
+        first = service.inspect(upload("a.png", DAMAGED), headers=key).json()
+    with serving(bundle, tmp_path / "home", tmp_path / "log", idempotency_hours=1e-6) as service:
+        time.sleep(1)  # it looks for such keys when it starts
+        again = service.inspect(upload("a.png", DAMAGED), headers=key)
+        assert again.json()["id"] != first["id"]
+        assert service.client.get(f"/v1/inspections/{first['id']}").json() == first

@@ -1,13 +1,18 @@
-"""Inspections that were accepted to be answered later: taken up one at a time, also those of a process that died."""
+"""Inspections that were accepted to be answered later: taken up one at a time, also those of a process that died.
+
+Between them, Idempotency-Keys that are too old to be sent again are forgotten.
+"""
 
 import asyncio
 import logging
+import math
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dentwatch.errors import DentwatchError
-from dentwatch.records import inspections
+from dentwatch.records import idempotency, inspections
 from dentwatch.records.inspections import KeptInspection
 from dentwatch.serving.inspection_answer import InspectionAnswer
 from dentwatch.serving.intake import Intake, document_of
@@ -17,17 +22,23 @@ from dentwatch.serving.webhooks import Deliveries
 _LOOK_SECONDS = 2.0  # another process may have accepted one and died
 _LEASE = timedelta(seconds=15)  # an inspection of a process that died waits this long for another
 _RENEW_SECONDS = 5.0
+_FORGET_SECONDS = 600.0  # between looks for keys to forget
 _MOST_ATTEMPTS = 3  # an inspection that ends the process each time must not go on doing so
 
 _log = logging.getLogger(__name__)
 
 
 class Backlog:
-    """Answers pending inspections; any number of processes may do so on one database. ``deliveries`` is told."""
+    """Answers pending inspections; any number of processes may do so on one database. ``deliveries`` is told.
 
-    def __init__(self, intake: Intake, deliveries: Deliveries) -> None:
+    Idempotency-Keys are remembered for ``remembered``.
+    """
+
+    def __init__(self, intake: Intake, deliveries: Deliveries, remembered: timedelta) -> None:
         self._intake = intake
         self._deliveries = deliveries
+        self._remembered = remembered
+        self._forgot_at = -math.inf
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -51,6 +62,7 @@ class Backlog:
             try:
                 while await self._next():
                     pass
+                await self._forget_keys()
             except RefusedError as error:  # the database is gone; what is pending stays so
                 _log.error("Pending inspections wait: %s", error.detail)
             self._changed.clear()
@@ -81,6 +93,13 @@ class Backlog:
             renewing.cancel()
         self._deliveries.wake()
         return True
+
+    async def _forget_keys(self) -> None:
+        if time.monotonic() - self._forgot_at < _FORGET_SECONDS:
+            return
+        self._forgot_at = time.monotonic()
+        before = datetime.now(UTC) - self._remembered
+        await self._intake.write(lambda connection: idempotency.forget(connection, before))
 
     async def _renew(self, inspection_id: str) -> None:
         while True:

@@ -1,6 +1,7 @@
 """Everything that a worker process serves with, put together once and started and ended in order."""
 
 import json
+from datetime import timedelta
 
 from dentwatch.records import api_keys, inspections
 from dentwatch.records.database import Database
@@ -40,7 +41,7 @@ class Runtime:
         self.intake = Intake(settings, self.service, self.ledger, self.prices, self.reuse, self.shadow)
         self.intake.assembly_of(self.models.champion)  # what is wrong with it shows now, not with the first photo
         self.deliveries = Deliveries(self.database, settings, self._answer_of)
-        self.backlog = Backlog(self.intake, self.deliveries)
+        self.backlog = Backlog(self.intake, self.deliveries, timedelta(hours=settings.serving.idempotency_hours))
         self.access = Access(self.database, settings.serving, is_open=self._is_open())
 
     def start(self) -> None:
