@@ -171,6 +171,30 @@ def test_a_refusal_before_the_body_was_read_is_an_answer_and_not_a_broken_connec
     assert (exchange.status, exchange.retry_after, exchange.body) == (503, True, b"no")
 
 
+def test_an_answer_in_chunks_is_put_together() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                received = b""
+                while not received.endswith(b"\xff\xd9"):
+                    received += connection.recv(1 << 20)
+                for part in (
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[1,0",
+                    b"\r\n2;x=y\r\n]\n\r\n0\r\n\r\n",
+                ):
+                    connection.sendall(part)
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        [request] = questions("raw", Address("127.0.0.1", listener.getsockname()[1]), "/", [JPEG[:5000] + JPEG[-2:]])
+        exchange = ask(Address("127.0.0.1", listener.getsockname()[1]), request)
+        thread.join()
+    assert (exchange.status, exchange.body) == (200, b"[1,0]\n")
+
+
 def test_percentiles_are_of_the_nearest_rank() -> None:
     hundred = [float(number) for number in range(100, 0, -1)]
     assert [percentile(hundred, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]

@@ -27,11 +27,17 @@ def ask(address: Address, request: Request, number: int = 0, timeout: float = 60
 
 
 def closed_loop(
-    address: Address, requests: Sequence[Request], connections: int, seconds: float, first_number: int = 0
+    address: Address,
+    requests: Sequence[Request],
+    connections: int,
+    seconds: float,
+    first_number: int = 0,
+    grace: float = 60.0,
 ) -> Load:
     """Keep ``connections`` busy for ``seconds``, then count what was answered in that time.
 
-    The requests are taken in turn. What is under way at the end is neither counted nor waited for.
+    The requests are taken in turn. What is under way at the end does not count, but is waited for up to ``grace``
+    seconds: a server that still works on what nobody waits for would begin its next measurement late.
     """
     turns = itertools.cycle(requests)
     with Connections(address, first_number=first_number) as loop:
@@ -44,7 +50,10 @@ def closed_loop(
                 loop.start(loop.free.popleft(), next(turns), time.perf_counter())
             for _ in range(connections - loop.open):
                 loop.start(loop.connect(), next(turns), time.perf_counter())
-        return Load(loop.exchanges, time.perf_counter() - begin, time.process_time() - cpu)
+        load = Load(list(loop.exchanges), time.perf_counter() - begin, time.process_time() - cpu)
+        while loop.busy and time.perf_counter() < begin + seconds + grace:
+            loop.turn(0.2)
+        return load
 
 
 def open_loop(

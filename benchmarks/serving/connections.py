@@ -204,15 +204,31 @@ def _parse(received: bytearray, *, ended: bool) -> _Answer | None:
         return None
     lines = bytes(received[:end]).split(b"\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
-    body = received[end + 4 :]
+    rest = bytes(received[end + 4 :])
+    body: bytes | None
     if b"content-length" in headers:
         length = int(headers[b"content-length"])
-        whole = len(body) >= length
+        body = rest[:length] if len(rest) >= length else None
     elif headers.get(b"transfer-encoding", b"").lower() == b"chunked":
-        whole, length = body.endswith(b"0\r\n\r\n"), len(body)
+        body = _unchunked(rest)
     else:
-        whole, length = ended, len(body)
-    if not whole:
+        body = rest if ended else None
+    if body is None:
         return None
     closes = ended or headers.get(b"connection", b"").lower() == b"close"
-    return _Answer(int(lines[0].split()[1]), b"retry-after" in headers, closes, bytes(body[:length]))
+    return _Answer(int(lines[0].split()[1]), b"retry-after" in headers, closes, body)
+
+
+def _unchunked(rest: bytes) -> bytes | None:
+    """The content of a chunked body (RFC 9112, section 7.1), once its last chunk is there."""
+    content, start = b"", 0
+    while (line_end := rest.find(b"\r\n", start)) >= 0:
+        size = int(rest[start:line_end].partition(b";")[0], 16)
+        chunk_end = line_end + 2 + size
+        if len(rest) < chunk_end + 2:
+            return None
+        if size == 0:
+            return content
+        content += rest[line_end + 2 : chunk_end]
+        start = chunk_end + 2
+    return None

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,14 @@ class RunningServer:
         self.pid = pid
         self._numbers = itertools.count(0, 10_000_000)  # no two requests to one server carry the same number
 
+    def wait_until_routed(self, route: Route, seconds: float = 60.0) -> None:
+        """Wait while the server listens but knows nothing of ``route`` yet (404, 503); a photo that is none will do."""
+        [request] = questions(route.form, self.address, route.path, [b"\xff\xd8\xff\xd9"])
+        deadline = time.monotonic() + seconds
+        while ask(self.address, request).status in (404, 503) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        request.close()
+
     @contextmanager
     def prepared(self, route: Route, photos: PhotoSet) -> Iterator[list[Request]]:
         """The requests about ``photos``, their memory given back at the end."""
@@ -143,6 +152,7 @@ class PeerServer:
         }
         log = self._cache / f"{self.key}.log"
         with _server(command, PEERS, environment, port, log) as running:
+            running.wait_until_routed(self.routes[0])
             yield running
 
 

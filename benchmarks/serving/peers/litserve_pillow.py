@@ -22,7 +22,7 @@ from typing import Any
 import litserve
 import numpy as np
 from detector import Detector
-from fastapi import UploadFile
+from fastapi import Request
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -34,9 +34,9 @@ class DamageAPI(litserve.LitAPI):
         """Load the model, once per worker."""
         self.model = Detector()
 
-    def decode_request(self, file: UploadFile) -> NDArray[np.uint8]:
+    def decode_request(self, request: Request) -> NDArray[np.uint8]:
         """The upload as pixels."""
-        return np.asarray(Image.open(file.file).convert("RGB"))
+        return np.asarray(Image.open(request["file"].file).convert("RGB"))
 
     def predict(self, rgb: NDArray[np.uint8]) -> dict[str, Any]:
         """The damage in it."""

@@ -16,6 +16,7 @@
 """Ray Serve as its documentation shows it for images: the body through Pillow in a deployment of two replicas."""
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -41,6 +42,7 @@ class Damage:
 
 
 if __name__ == "__main__":
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # it would leave a token in the user's home
     ray.init(num_cpus=2, include_dashboard=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
     serve.run(Damage.bind(), blocking=True)
