@@ -42,7 +42,7 @@ def test_blur_lowers_sharpness_and_under_exposure_hardly_does() -> None:
 
 
 def test_noise_is_measured_in_luma_levels() -> None:
-    flat = np.full((640, 640, 1), 120.0)
+    flat = np.full((STATISTICS_SIDE, STATISTICS_SIDE, 1), 120.0)
     noisy = flat + np.random.default_rng(0).normal(0, 5, flat.shape)
     measured = photo_statistics(np.repeat(np.clip(noisy, 0, 255).astype(np.uint8), 3, axis=-1))
     assert measured.noise == pytest.approx(5, rel=0.05)

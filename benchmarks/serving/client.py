@@ -82,8 +82,7 @@ def open_loop(
                 unsent += 1
                 continue
             loop.start(loop.free.popleft() if loop.free else loop.connect(), next(turns), due)
-        asked = time.perf_counter() - begin
         while loop.busy and time.perf_counter() < begin + seconds + grace:
             loop.turn(0.2)
         loop.give_up()
-        return Load(loop.exchanges, asked, time.process_time() - cpu, unsent)
+        return Load(loop.exchanges, time.perf_counter() - begin, time.process_time() - cpu, unsent)

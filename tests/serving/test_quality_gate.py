@@ -140,6 +140,12 @@ def test_damaged_limits_are_refused(tmp_path: Path) -> None:
         QualityGate(with_limit(QualityLimits.load(DEFAULT_LIMITS), statistic="smell"))
 
 
+def test_limits_for_statistics_at_another_scale_are_refused() -> None:
+    other = QualityLimits.load(DEFAULT_LIMITS).model_copy(update={"statistics_side": 123})
+    with pytest.raises(ModelError, match="at 123 px"):
+        QualityGate(other)
+
+
 def test_a_photo_exactly_at_a_limit_is_reliable() -> None:
     limit = QualityLimits.load(DEFAULT_LIMITS).limits[0]
     assert not limit.is_beyond(limit.limit)

@@ -184,9 +184,9 @@ def test_the_command_writes_limits_that_the_service_reads(place: Path, monkeypat
 
 
 def test_what_the_shipped_limits_promise_holds_on_other_photos(tmp_path: Path) -> None:
-    """Twelve vehicles that the limits have not seen, some steps of each kind: recall falls where the gate says so."""
+    """Sixteen photos that the limits have not seen, as they are and made worse: recall falls where the gate says so."""
     store, records = PhotoStore(str(tmp_path)), []
-    for index in range(24):
+    for index in range(16):
         made = render(seed=99, index=2 * index, size=640)
         photo_id = store.put(as_photo(made.rgb))
         records.append(
@@ -195,7 +195,7 @@ def test_what_the_shipped_limits_promise_holds_on_other_photos(tmp_path: Path) -
     few = [
         replace(way, amounts=(way.amounts[2], way.amounts[-1]))
         for way in DEGRADATIONS
-        if way.kind in ("low_light", "over_exposure", "defocus", "downscale", "veil")
+        if way.kind in ("low_light", "defocus", "downscale")
     ]
     found = look_at(Detector(starter()), records, store, degradations=few)
     recall = DegradedRecall(found)

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,8 +45,6 @@ def serve(
     Example: `dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections`
     """
     from dentwatch import settings
-    from dentwatch.records import api_keys
-    from dentwatch.records.database import Database
     from dentwatch.serving import server
     from dentwatch.serving.models import resolve
     from dentwatch.serving.price_file import path_in_use, read_table
@@ -59,10 +58,7 @@ def serve(
     # What cannot be had is said once, here, before any worker process tries.
     bundle = resolve(model, loaded)
     read_table(path_in_use(loaded))
-    database = Database.of(loaded)
-    with database.reading() as connection:
-        keys = api_keys.any_valid(connection)
-    database.close()
+    keys = _has_keys(loaded)
     with server.bind(serving.host, serving.port, keys=keys) as listener:
         address = server.address_of(listener)
         if not keys:
@@ -80,12 +76,26 @@ def serve(
     raise typer.Exit(code)
 
 
+def _has_keys(loaded: "Settings") -> bool:
+    from dentwatch.records import api_keys
+    from dentwatch.records.database import Database
+
+    database = Database.of(loaded)
+    if not database.exists:
+        return False
+    with closing(database), database.reading() as connection:
+        return api_keys.any_valid(connection)
+
+
 def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None) -> None:
     """What a worker process does: answer the connections that come over ``channel``."""
+    import cv2
+
     from dentwatch.serving.api import create_app
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
 
+    cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     _log_to_stderr()
     serve_connections(create_app(Runtime(loaded, model)), channel)
 

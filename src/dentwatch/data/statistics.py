@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STATISTICS_SIDE = 640
+STATISTICS_SIDE = 480
 """Longer side, in pixels, at which statistics are measured; smaller photos are measured as they are."""
 
 Lighting = Literal["dark", "normal", "bright"]
@@ -98,17 +98,17 @@ def lighting(statistics: PhotoStatistics) -> Lighting:
 
 
 def _at_one_scale(grey: NDArray[Any]) -> NDArray[Any]:
-    """Shrink to :data:`STATISTICS_SIDE`: areas averaged by a whole factor, then linearly by what is left.
+    """Shrink to :data:`STATISTICS_SIDE`, averaging areas: large photos to about twice that first, which is faster.
 
-    That is several times faster than averaging areas by a broken factor and differs little from it.
+    Interpolating would be faster still, but then sharpness and noise would depend on how much a photo is shrunk.
     """
-    grey = shrink(grey, max(grey.shape) // STATISTICS_SIDE)
+    grey = shrink(grey, max(grey.shape) // (2 * STATISTICS_SIDE))
     scale = STATISTICS_SIDE / max(grey.shape)
     if scale >= 1:
         return grey
     height, width = grey.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
 
 
 def shrink(image: NDArray[Any], factor: int) -> NDArray[Any]:

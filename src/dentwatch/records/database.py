@@ -47,6 +47,12 @@ class Database:
         """Whether it is a file of this machine."""
         return self.url.startswith("sqlite:")
 
+    @property
+    def exists(self) -> bool:
+        """False for a file that has not been made yet: there is nothing in it to look for."""
+        path = make_url(self.url).database if self.is_sqlite else None
+        return path is None or Path(path).exists()
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read with: one consistent look, however long it lasts."""

@@ -63,6 +63,7 @@ class QualityLimits(BaseModel):
     model: str = Field(description="The model version whose recall was measured.")
     dataset_version: str
     split: Split
+    statistics_side: int = Field(description="Longer side, pixels, at which the photo statistics were measured.")
     photos: int
     vehicles: int
     truths: int = Field(description="Annotated damages.")

@@ -7,16 +7,14 @@ anew.
 
 import io
 import struct
-from collections.abc import Iterator
 
 from PIL import Image
 
 from dentwatch.data.decoding import decode
+from dentwatch.data.jpeg_segments import segments
 
 MEDIA_TYPE = "image/jpeg"
 _QUALITY = 92
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
-_STANDALONE = {0x01, _SOI, *range(0xD0, 0xD8)}  # markers without a length: TEM, SOI, RST0–7 (ITU T.81, B.1.1.3)
 _APP0, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 _ICC = b"ICC_PROFILE\0"
 
@@ -43,45 +41,12 @@ def _cut(data: bytes, orientation: int) -> bytes:
     pieces = [b"\xff\xd8"]
     if orientation != 1:
         pieces.append(_orientation_segment(orientation))
-    for marker, piece in _segments(data):
+    for marker, piece in segments(data):
         application = _APP0 <= marker <= _APP15
         needed = marker in (_APP0, _APP14) or (marker == _APP2 and piece[4:].startswith(_ICC))
         if (not application or needed) and marker != _COM:
             pieces.append(piece)
     return b"".join([*pieces, b"\xff\xd9"])
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The segments of the first picture in a JPEG, without SOI and EOI; a scan comes with its compressed data."""
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise ValueError("a marker was due")
-        while data[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        marker = data[at + 1]
-        if marker == _EOI:
-            return
-        if marker in _STANDALONE:
-            at += 2
-            continue
-        [length] = struct.unpack_from(">H", data, at + 2)
-        end = at + 2 + length
-        if end > len(data):
-            raise ValueError("a segment ends outside the file")
-        if marker == _SOS:
-            end = _end_of_scan(data, end)
-        yield marker, data[at:end]
-        at = end
-
-
-def _end_of_scan(data: bytes, at: int) -> int:
-    """Where the compressed data that begins at ``at`` ends: at the next marker that is no restart."""
-    while True:
-        at = data.index(b"\xff", at)
-        if data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7 and data[at + 1] != 0xFF:
-            return at
-        at += 1 if data[at + 1] == 0xFF else 2
 
 
 def _orientation_segment(orientation: int) -> bytes:

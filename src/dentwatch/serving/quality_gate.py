@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dentwatch.data.statistics import PhotoStatistics
+from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics
 from dentwatch.errors import ModelError
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.quality_limits import QualityLimit, QualityLimits, QualityReason
@@ -64,7 +64,7 @@ class Quality(BaseModel):
 class QualityGate:
     """Judges photos by ``limits``; one gate may be used by several threads.
 
-    Raises :class:`ModelError` for limits of a statistic that is not measured.
+    Raises :class:`ModelError` for limits of a statistic that is not measured, or is measured at another scale.
     """
 
     def __init__(self, limits: QualityLimits) -> None:
@@ -74,6 +74,13 @@ class QualityGate:
             raise ModelError(
                 f"The quality limits of {limits.model} name statistics that are not measured: {', '.join(unknown)}.",
                 "Measure them again with this version.",
+            )
+        if limits.statistics_side != STATISTICS_SIDE:
+            # Sharpness and noise depend on the scale: limits of another one would refuse good photos, or none.
+            raise ModelError(
+                f"The quality limits of {limits.model} are for statistics at {limits.statistics_side} px, and this "
+                f"version measures them at {STATISTICS_SIDE} px.",
+                "Measure them again with `dentwatch quality`.",
             )
 
     @classmethod

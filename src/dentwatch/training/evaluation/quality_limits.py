@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import isotonic_regression
 
+from dentwatch.data.statistics import STATISTICS_SIDE
 from dentwatch.records.annotations import Split
 from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
@@ -28,8 +29,8 @@ from dentwatch.training.evaluation.intervals import RESAMPLES, draw
 from dentwatch.training.evaluation.matching import Flags, Floats
 
 TOLERANCE = 0.75
-"""Least share of the ordinary recall that a reliable photo retains. A quarter lost is twice what the interval of a
-model's recall on a few hundred photos leaves open, so it is a loss and not chance."""
+"""Least share of the ordinary recall that a reliable photo retains. A quarter lost is nearly twice what the interval of
+a model's recall on a few hundred photos leaves open, so it is a loss and not chance."""
 MOST_REFUSED = 0.02
 """Most ordinary photos, as a share, that all limits together may refuse: each one is a seller asked to try again."""
 MOST_PHOTOS = 300
@@ -124,6 +125,7 @@ def measure_quality_limits(
         model=bundle.name,
         dataset_version=dataset.id,
         split=split,
+        statistics_side=STATISTICS_SIDE,
         photos=len(records),
         vehicles=recall.vehicles,
         truths=int(recall.truths[recall.taken].sum()),
