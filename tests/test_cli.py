@@ -53,7 +53,7 @@ CALLS = {
     "models history": "models history",
     "models export": "models export champion {new}",
     "models clean": "models clean",
-    "quality": "quality --photos 1",
+    "quality": "quality --model starter --photos 6",
     "prices check": "prices check",
     "keys create": "keys create shop --role seller",
     "keys list": "keys list",
