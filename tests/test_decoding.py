@@ -156,6 +156,8 @@ def test_damaged_jpegs_are_truncated_at_any_scale(damage: Callable[[bytes], byte
         (b"hello, I am a text file", "not_an_image"),
         (b"\xff\xd8\xff\xe0 nothing more", "unreadable"),
         (b"%PDF-1.7 ...", "not_an_image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 64\n%%EndComments\nshowpage\n", "not_an_image"),
+        (b"P6 2 1 255\n" + bytes(6), "not_an_image"),
     ],
 )
 def test_what_is_no_photo_is_named(data: bytes, reason: str) -> None:
@@ -173,3 +175,60 @@ def test_a_decompression_bomb_is_refused_before_it_decodes() -> None:
         decode(bomb, max_pixels=100_000_000)
     assert caught.value.reason == "decompression_bomb"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; decoded it would be 1.2 GB
+
+
+def test_postscript_never_reaches_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("Ghostscript was called"))
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 64\n%%EndComments\n(%pipe%id) (r) file\n"
+    assert Image.open(io.BytesIO(program)).format == "EPS"  # Pillow would take it
+    with pytest.raises(PhotoError):
+        decode(program, max_pixels=LIMIT)
+
+
+def with_scans(count: int, tail: bytes = b"") -> bytes:
+    """A progressive JPEG of ``count`` scans, of which the last repeats."""
+    photo = encoded(Image.fromarray(scene()), "JPEG", progressive=True)
+    last = photo.rindex(b"\xff\xda")
+    return photo[:last] + photo[last:-2] * (count - photo[:last].count(b"\xff\xda")) + b"\xff\xd9" + tail
+
+
+def test_a_jpeg_that_is_drawn_over_and_over_is_a_bomb() -> None:
+    with pytest.raises(PhotoError, match="more than 32 scans") as caught:
+        decode(with_scans(33), max_pixels=LIMIT)
+    assert caught.value.reason == "decompression_bomb"
+    for data in (with_scans(32), with_scans(20, tail=b"\xff\xda" * 50)):  # a film behind the photo may hold anything
+        assert difference(decode(data, max_pixels=LIMIT).rgb, scene()) < 4
+
+
+def test_a_damaged_profile_does_not_make_a_whole_jpeg_truncated() -> None:
+    plain = encoded(Image.fromarray(scene()), "JPEG", quality=95)
+    segment = b"ICC_PROFILE\0\2\1" + bytes(40)  # the second piece of one
+    data = plain[:2] + b"\xff\xe2" + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
+    assert np.array_equal(decode(data, max_pixels=LIMIT).rgb, decode(plain, max_pixels=LIMIT).rgb)
+    with pytest.raises(PhotoError) as caught:
+        decode(half(data), max_pixels=LIMIT)
+    assert caught.value.reason == "truncated"
+
+
+def test_half_transparent_pixels_are_laid_on_white() -> None:
+    alpha = np.tile(np.linspace(0, 255, 96).astype(np.uint8), (64, 1))
+    seen = decode(encoded(Image.fromarray(np.dstack([scene(), alpha])), "PNG"), max_pixels=LIMIT).rgb
+    share = alpha[..., None] / 255
+    assert np.abs(seen - (scene() * share + 255 * (1 - share))).max() <= 1
+
+
+def test_a_photo_higher_than_a_strip_is_whole() -> None:
+    tall = scene(8, 2500)
+    assert np.array_equal(decode(encoded(Image.fromarray(tall), "PNG"), max_pixels=LIMIT).rgb, tall)
+    deep = (tall[..., 0].astype(np.uint16) << 8) | 0x7F
+    grey = decode(encoded(Image.fromarray(deep), "PNG"), max_pixels=LIMIT).rgb
+    assert difference(grey, np.repeat(tall[..., :1], 3, axis=-1)) < 2
+
+
+def test_a_grey_of_floats_may_hold_what_is_no_number() -> None:
+    values = np.full((64, 96), 0.5, np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    grey = decode(encoded(Image.fromarray(values), "TIFF"), max_pixels=LIMIT).rgb
+    assert grey[0, :3, 0].tolist() == [0, 255, 0]

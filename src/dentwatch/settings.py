@@ -64,6 +64,9 @@ class ServingSettings(Group):
     threads: int = Field(1, ge=1, description="Inference threads per worker process.")
     max_photos: int = Field(40, ge=1, description="Most photos in one inspection.")
     max_photo_bytes: int = Field(25_000_000, ge=1, description="Most bytes of one photo.")
+    max_pixels: int = Field(
+        52_000_000, ge=1, description="Most pixels of one photo: a phone's 50 megapixels, and no decompression bomb."
+    )
     max_body_bytes: int = Field(250_000_000, ge=1, description="Most bytes of one request to the service.")
     concurrency: int = Field(1, ge=1, description="Photos that a worker process looks at at a time.")
     queue: int = Field(

@@ -6,6 +6,7 @@ instead of being padded with grey.
 """
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from dentwatch.data import jpeg_segments
 from dentwatch.errors import PhotoError
 
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # decode() refuses bombs by its own limit, before any pixel is decoded
 
+# Pillow opens more than photos, and hands PostScript to an interpreter; the others of its parsers stay out of reach.
+_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "BMP", "GIF", "TIFF")
+_STRIP = 1024  # rows that are converted at a time, so that no second copy of a large photo is made
+_MOST_SCANS = 32  # of a JPEG; programs that squeeze photos hard write up to about 20
+
 _ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 0x0100, 0x0101
 _SRGB = ImageCms.createProfile("sRGB")
+_HARMLESS = ("extraneous", "bad icc marker")  # what libjpeg calls corrupt while the picture is whole
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*", b"GIF8")
 
 
@@ -49,7 +57,7 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
 
     With ``target_side`` a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never so that its longer side falls
     below ``target_side`` pixels. Raises :class:`PhotoError` with the reason ``not_an_image``, ``unreadable``,
-    ``truncated`` or ``decompression_bomb`` (more than ``max_pixels``).
+    ``truncated`` or ``decompression_bomb`` (more than ``max_pixels``, or a JPEG of more scans than any program writes).
     """
     image = _open(data, max_pixels)
     width, height = image.size
@@ -69,7 +77,28 @@ def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
         raise PhotoError(
             "decompression_bomb",
             f"The photo would decode to {width} × {height} pixels, more than the {max_pixels:,} allowed.",
-            "If it is genuine, raise DENTWATCH_DATA__MAX_PIXELS and retry.",
+            "Make it smaller. If it is genuine, raise DENTWATCH_DATA__MAX_PIXELS (in the service, "
+            "DENTWATCH_SERVING__MAX_PIXELS).",
+        )
+
+
+def _refuse_scans(data: bytes) -> None:
+    """A scan of a few bytes costs a pass over the whole picture, so that a small file could keep a core for hours."""
+    if data.count(b"\xff\xda") <= _MOST_SCANS:  # what is appended to a photo may hold these bytes, too
+        return
+    scans = 0
+    try:
+        for marker, _ in jpeg_segments.segments(data):
+            scans += marker == jpeg_segments.SOS
+            if scans > _MOST_SCANS:
+                break
+    except (ValueError, IndexError, struct.error):
+        pass  # the decoder will say what is wrong behind the scans that were counted
+    if scans > _MOST_SCANS:
+        raise PhotoError(
+            "decompression_bomb",
+            f"The photo is drawn in more than {_MOST_SCANS} scans, which no camera does.",
+            "If it is genuine, save it again.",
         )
 
 
@@ -77,7 +106,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise PhotoError("not_an_image", "The file is empty.", "Fetch it again from its source.")
     try:
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError:
         deep = _open_deep_tiff(data, max_pixels)
         if deep is not None:
@@ -128,6 +157,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> NDArray[np.uint8]:
+    if image.info.get("progressive"):
+        _refuse_scans(data)
     if image.mode not in ("RGB", "L"):  # CMYK and YCCK need Pillow's colour handling
         return _decode_any(image)
     width, height = image.size
@@ -150,13 +181,15 @@ def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> ND
 
 def _is_damage(message: str) -> bool:
     text = message.lower()
-    return "premature end" in text or ("corrupt jpeg data" in text and "extraneous" not in text)
+    return "premature end" in text or (
+        "corrupt jpeg data" in text and not any(harmless in text for harmless in _HARMLESS)
+    )
 
 
 def _decode_any(image: Image.Image) -> NDArray[np.uint8]:
     try:
         image.load()
-        return np.asarray(_flatten(image))
+        return _pixels(_flatten(image))
     except MemoryError:
         raise
     except Exception as error:
@@ -172,20 +205,33 @@ def _flatten(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep_grey(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        ground = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(ground, rgba).convert("RGB")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba)
     if profile and image.mode in ("RGB", "CMYK") and not _is_srgb(profile):
         image = _to_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits, or of floats in [0, 1], → RGB."""
-    values = np.asarray(image).astype(np.float64)
-    full = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 65535.0
-    grey = np.clip(values * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
+    """Grey of 16 or 32 bits, or of floats in [0, 1], → RGB; what is no number is black."""
+    values = np.asarray(image)
+    full = 1.0 if image.mode == "F" and np.fmax.reduce(values, axis=None, initial=0) <= 1 else 65535.0
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _STRIP):
+        strip = np.nan_to_num(values[top : top + _STRIP].astype(np.float64), copy=False)
+        grey[top : top + _STRIP] = np.clip(strip * (255.0 / full) + 0.5, 0, 255)
     return Image.fromarray(grey).convert("RGB")
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of an RGB image, ``(H, W, 3)``."""
+    width, height = image.size
+    rgb = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        rgb[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return rgb
 
 
 def _is_srgb(profile: bytes) -> bool:

@@ -113,6 +113,7 @@ class LiveModels:
 
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""
-        inspector = Inspector(bundle, threads=self._settings.serving.threads, max_pixels=self._settings.data.max_pixels)
+        serving = self._settings.serving
+        inspector = Inspector(bundle, threads=serving.threads, max_pixels=serving.max_pixels)
         inspector.warm_up()
         return inspector

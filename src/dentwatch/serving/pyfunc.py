@@ -28,7 +28,7 @@ class PhotoModel:
 
     def __init__(self, bundle: ModelBundle) -> None:
         active = settings.load()
-        self._inspector = Inspector(bundle, threads=active.serving.threads, max_pixels=active.data.max_pixels)
+        self._inspector = Inspector(bundle, threads=active.serving.threads, max_pixels=active.serving.max_pixels)
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """One answer per photo of ``data``, in its order; see the module.

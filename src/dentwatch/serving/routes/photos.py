@@ -63,14 +63,14 @@ def router(runtime: Runtime) -> APIRouter:
 
 def _cleaned(runtime: Runtime, kept: KeptPhoto) -> bytes:
     try:
-        return clean(runtime.store.get(kept.photo_id), max_pixels=runtime.settings.data.max_pixels)
+        return clean(runtime.store.get(kept.photo_id), max_pixels=runtime.settings.serving.max_pixels)
     except PhotoError as error:
         raise _not_shown(kept, error) from error
 
 
 def _drawn(runtime: Runtime, kept: KeptPhoto) -> bytes:
     try:
-        decoded = decode(runtime.store.get(kept.photo_id), max_pixels=runtime.settings.data.max_pixels)
+        decoded = decode(runtime.store.get(kept.photo_id), max_pixels=runtime.settings.serving.max_pixels)
     except PhotoError as error:
         raise _not_shown(kept, error) from error
     return draw(decoded.rgb, [DetectionAnswer.of(one.detection) for one in kept.detections])

@@ -94,7 +94,7 @@ def _seen(runtime: Runtime, kept: KeptPhoto) -> SeenPhoto:
     if kept.reliable:
         try:
             data = runtime.store.get(kept.photo_id)
-            decoded = decode(data, max_pixels=runtime.settings.data.max_pixels, target_side=VIEW_SIDE)
+            decoded = decode(data, max_pixels=runtime.settings.serving.max_pixels, target_side=VIEW_SIDE)
             features = features_of(decoded.rgb)
         except PhotoError:  # it is gone from the store: nothing can be shown about it
             features = None

@@ -1,0 +1,56 @@
+"""Whatever is called a photo is answered or refused with a reason, and the service goes on."""
+
+import hashlib
+from pathlib import Path
+
+from photo_fuzz import KINDS, fuzzed
+from photo_seeds import seeds
+from photo_storm import BATCH, Storm
+from running_service import serving
+
+from dentwatch.data.decoding import decode
+from dentwatch.errors import PhotoError
+from dentwatch.records.model_bundle import ModelBundle
+
+COUNT = 10 * BATCH
+LONGEST_SECONDS = 20.0  # for one photo, on a machine that does other things, too
+
+
+def test_no_spoilt_photo_brings_the_service_down(bundle: ModelBundle, tmp_path: Path) -> None:
+    with serving(bundle, tmp_path / "home", tmp_path / "log") as service:
+        [worker] = _children(service.process.pid)
+        storm = Storm()
+        assert list(storm.send(service, fuzzed(COUNT)))[-1] == COUNT
+        assert storm.wrong == []
+        assert _children(service.process.pid) == [worker]
+        assert service.client.get("/readyz").status_code == 200
+    reasons = {reason for _, reason in storm.outcomes}
+    assert reasons == {"answered", "not_an_image", "unreadable", "truncated", "decompression_bomb"}
+    assert storm.slowest[0] < LONGEST_SECONDS, storm.slowest
+
+
+def _children(pid: int) -> list[int]:
+    """The worker processes of a server: its children but multiprocessing's own."""
+    return sorted(
+        child
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+
+
+def test_the_same_seed_gives_the_same_photos_and_another_one_others() -> None:
+    def digests(seed: int) -> list[str]:
+        return [hashlib.sha256(photo.data).hexdigest() for photo in fuzzed(len(KINDS) * 2, seed)]
+
+    assert digests(1) == digests(1)
+    assert digests(1) != digests(2)
+
+
+def test_the_photos_that_are_spoilt_were_in_order() -> None:
+    refused = {}
+    for name, data in seeds().items():
+        try:
+            assert decode(data, max_pixels=10**6).rgb.size == 96 * 64 * 3
+        except PhotoError as error:
+            refused[name] = error.reason
+    assert refused == {"jpg-12-bit": "unreadable"}  # no decoder here knows it; it is refused in words
