@@ -21,11 +21,11 @@ from dentwatch.serving.valuation import PriceEffect
 _FIGURES = {"precision": "Marked damages that are real", "recall": "Real damages that are marked"}
 
 
-def report_input(kept: KeptInspection, store: PhotoStore, model: ModelSpec | None, digits: int) -> ReportInput:
+def report_input(kept: KeptInspection, store: PhotoStore, model: ModelSpec | None) -> ReportInput:
     """The report of a finished inspection; its photos are read from ``store`` when they are needed.
 
     ``model`` is that of the model version that answered, None where it is not at hand: nothing is then said of its
-    accuracy. Amounts are shown with ``digits`` after the point.
+    accuracy.
     """
     answer = InspectionAnswer.model_validate(kept.answer)
     return ReportInput(
@@ -37,7 +37,7 @@ def report_input(kept: KeptInspection, store: PhotoStore, model: ModelSpec | Non
         vehicle_id=answer.vehicle_id,
         listing_id=answer.listing_id,
         captured_at=answer.captured_at,
-        price=_price(answer.price_effect, digits),
+        price=_price(answer.price_effect),
         accuracy=_accuracy(model),
     )
 
@@ -80,7 +80,7 @@ def _cost(detection: InspectedDetection, effect: PriceEffect | None) -> CostRang
     return None
 
 
-def _price(effect: PriceEffect | None, digits: int) -> ReportPrice | None:
+def _price(effect: PriceEffect | None) -> ReportPrice | None:
     if effect is None:
         return None
     return ReportPrice(
@@ -89,7 +89,6 @@ def _price(effect: PriceEffect | None, digits: int) -> ReportPrice | None:
         high=effect.high,
         expected=effect.expected,
         table=effect.table,
-        digits=digits,
         note=effect.note,
     )
 

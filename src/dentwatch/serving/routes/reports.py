@@ -58,5 +58,5 @@ def _rendered(runtime: Runtime, kept: KeptInspection) -> bytes:
 
     champion = runtime.models.champion
     model = champion.bundle.spec if champion.model == kept.model else None
-    report = report_input(kept, runtime.store, model, runtime.prices.digits)
+    report = report_input(kept, runtime.store, model)
     return render(report, runtime.settings.serving.max_pixels)
