@@ -2,9 +2,12 @@
 
 import io
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +27,7 @@ from dentwatch.serving.report_input import (
     ReportPrice,
 )
 from dentwatch.serving.report_pictures import picture
+from dentwatch.serving.typesetting import typeset
 
 INSPECTION = "0b8f6c1e-2f0e-4c55-9f4b-6f5f8f1d2a10"
 SCRATCH: Rectangle = ("scratch", 100, 80, 60, 30)
@@ -75,6 +79,17 @@ def test_the_price_is_an_interval_with_its_currency_and_table() -> None:
     assert "on average EUR 2 010" in text
     assert "prices/1f0c9a" in text
     assert "The figures are those of the detected damage." in text
+
+
+def test_what_the_typesetter_needed_ends_with_it() -> None:
+    render(report(photo(damage())))
+    assert "typst" not in sys.modules  # its compiler keeps hundreds of megabytes of the documents before
+
+
+def test_a_document_that_cannot_be_set_raises(tmp_path: Path) -> None:
+    (tmp_path / "wrong.typ").write_text("#panic()")
+    with pytest.raises(subprocess.CalledProcessError):
+        typeset(tmp_path / "wrong.typ")
 
 
 def test_without_a_price_no_price_is_spoken_of() -> None:

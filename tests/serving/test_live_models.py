@@ -13,6 +13,7 @@ import pytest
 import tiny_model
 from rectangles import as_photo
 from running_service import Service, serving, upload
+from scraped import Scraped
 
 from dentwatch import settings
 from dentwatch.records.database import Database
@@ -74,6 +75,11 @@ def test_a_promotion_and_a_rollback_are_live_without_a_failed_request(
                 asker.join()
         assert {status for status, _ in seen} == {200}
         assert {model for _, model in seen} == {"dentwatch/1", "dentwatch/2"}
+        shown = Scraped.of(service)
+        assert shown("dentwatch_model_swaps_total", role="champion") == 4  # two workers, there and back
+        assert shown("dentwatch_model_info", role="champion", version="dentwatch/1") == 1
+        assert shown("dentwatch_model_info", role="champion", version="dentwatch/2") == 0
+        assert shown("dentwatch_registry_problem") == 0
 
 
 def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_in_place(
@@ -88,6 +94,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_old_one_in_place(
                 path.unlink()
         registry._client().set_registered_model_alias("dentwatch", "champion", "3")  # promote() would have refused
         _until(lambda: service.client.get("/readyz").json()["parts"]["registry"] != "ok")
+        _until(lambda: Scraped.of(service)("dentwatch_registry_problem") == 1)
         assert service.client.get("/readyz").status_code == 200
         assert service.inspect(upload("a.png", PHOTO)).json()["model"] == "dentwatch/2"
 

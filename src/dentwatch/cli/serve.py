@@ -45,7 +45,8 @@ def serve(
     Example: `dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections`
     """
     from dentwatch import settings
-    from dentwatch.serving import server
+    from dentwatch.serving import server, tracing
+    from dentwatch.serving.metrics_folder import MetricsFolder
     from dentwatch.serving.models import resolve
     from dentwatch.serving.price_file import path_in_use, read_table
     from dentwatch.serving.workers import Workers
@@ -56,10 +57,11 @@ def serve(
     loaded = loaded.model_copy(update={"serving": serving})
     _log_to_stderr()
     # What cannot be had is said once, here, before any worker process tries.
+    tracing.check()
     bundle = resolve(model, loaded)
     read_table(path_in_use(loaded))
     keys = _has_keys(loaded)
-    with server.bind(serving.host, serving.port, keys=keys) as listener:
+    with server.bind(serving.host, serving.port, keys=keys) as listener, MetricsFolder() as counted:
         address = server.address_of(listener)
         if not keys:
             _log.warning("Open to every process of this machine: there are no API keys.")
@@ -71,7 +73,13 @@ def serve(
                 sys.stdout.flush()
 
         code = Workers(
-            listener, serving.workers, serve_worker, (loaded, model), announce=announce, drain=server.DRAIN_SECONDS
+            listener,
+            serving.workers,
+            serve_worker,
+            (loaded, model),
+            announce=announce,
+            gone=counted.forget,
+            drain=server.DRAIN_SECONDS,
         ).run()
     raise typer.Exit(code)
 
@@ -91,13 +99,15 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None) 
     """What a worker process does: answer the connections that come over ``channel``."""
     import cv2
 
+    from dentwatch.serving import tracing
     from dentwatch.serving.api import create_app
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
 
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     _log_to_stderr()
-    serve_connections(create_app(Runtime(loaded, model)), channel)
+    with tracing.exporting():
+        serve_connections(create_app(Runtime(loaded, model)), channel)
 
 
 def _log_to_stderr() -> None:

@@ -29,6 +29,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "BMP", "GIF", "TIFF")
 _STRIP = 1024  # rows that are converted at a time, so that no second copy of a large photo is made
 _MOST_SCANS = 32  # of a JPEG; programs that squeeze photos hard write up to about 20
 
+_LONGEST_SIDE = 65_500  # a JPEG cannot be longer, and a photo is shown as one
+
 _ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 0x0100, 0x0101
 _SRGB = ImageCms.createProfile("sRGB")
 _HARMLESS = ("extraneous", "bad icc marker")  # what libjpeg calls corrupt while the picture is whole
@@ -73,6 +75,12 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
 
 
 def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
+    if max(width, height) > _LONGEST_SIDE:
+        raise PhotoError(
+            "decompression_bomb",
+            f"The photo would decode to {width} × {height} pixels, and a side may have {_LONGEST_SIDE:,}.",
+            "Make it smaller.",
+        )
     if width * height > max_pixels:
         raise PhotoError(
             "decompression_bomb",

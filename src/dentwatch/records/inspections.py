@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
 
 from dentwatch.records import tables
 from dentwatch.records.annotations import Box
@@ -187,6 +187,12 @@ def claim(connection: Connection, now: datetime, until: datetime) -> tuple[KeptI
     connection.execute(claimed.values(claimed_until=until, attempts=oldest.attempts + 1))
     found = find(connection, oldest.id)
     return None if found is None else (found, oldest.attempts + 1)
+
+
+def count_pending(connection: Connection) -> int:
+    """How many inspections wait for their answer."""
+    rows = tables.inspections
+    return connection.scalar(select(func.count()).select_from(rows).where(rows.c.status == "pending")) or 0
 
 
 def hold(connection: Connection, inspection_id: str, until: datetime | None) -> None:

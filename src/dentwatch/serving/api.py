@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 
-from dentwatch.serving import access, contracts, problems, security_headers
+from dentwatch.serving import access, contracts, problems, request_metrics, security_headers, tracing
 from dentwatch.serving.body_limit import BodyLimit
 from dentwatch.serving.permissions import Permission
 from dentwatch.serving.room import Room
-from dentwatch.serving.routes import health, inspections, listings, opinions, photos, reports, vehicles
+from dentwatch.serving.routes import health, inspections, listings, metrics, opinions, photos, reports, vehicles
 from dentwatch.serving.runtime import Runtime
 
 
@@ -29,11 +29,12 @@ def create_app(runtime: Runtime) -> FastAPI:
         description="Finds scratches and dents in photos of used cars.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        telemetry=tracing.of_requests(untraced={*access.PUBLIC, "/metrics"}),  # probes would drown the rest
         # The interactive pages would load their scripts from somebody else's server.
         docs_url=None,
         redoc_url=None,
     )
-    for router in (inspections, photos, reports, opinions, vehicles, listings):
+    for router in (inspections, photos, reports, opinions, vehicles, listings, metrics):
         app.include_router(router.router(runtime))
     app.include_router(health.router(runtime, app.version))
     contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)
@@ -48,6 +49,7 @@ def _add_middleware(app: FastAPI, runtime: Runtime) -> None:
     app.add_middleware(BodyLimit, most=serving.max_body_bytes)
     app.add_middleware(Room, most=serving.concurrency + serving.queue, most_bytes=serving.held_bytes)
     access.install(app, runtime.access)
+    request_metrics.install(app)
     security_headers.install(app)
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from dentwatch.records.inspections import KeptDetection, KeptInspection, KeptPhoto
+from dentwatch.serving import metrics
 from dentwatch.serving.answers import DetectionAnswer, PhotoFailure
 from dentwatch.serving.inspection_answer import (
     Damage,
@@ -22,6 +23,7 @@ from dentwatch.serving.same_damage import DamageGroup, DamageGroups, DamageView,
 from dentwatch.serving.seen_photo import SeenPhoto
 from dentwatch.serving.service import Examined
 from dentwatch.serving.severity import Severity, clearest, severities
+from dentwatch.serving.stages import stage
 from dentwatch.serving.valuation import Sighting, Valuation
 
 
@@ -139,6 +141,7 @@ class Assembly:
     def _judged(self, seen: Seen) -> "_Judged":
         examined = seen.examined
         if isinstance(examined, PhotoFailure):
+            metrics.photo_seen("failed", [examined.reason])
             return _Judged(seen, Quality(reliable=False))
         size = examined.answer.width, examined.answer.height
         found = severities(examined.detections, size, self._valuation.table)
@@ -146,7 +149,15 @@ class Assembly:
             KeptDetection(detection, severity.level)
             for detection, severity in zip(examined.detections, found, strict=True)
         )
-        return _Judged(seen, self._gate.check(examined.statistics), kept, found)
+        return _Judged(seen, self._quality(examined), kept, found)
+
+    def _quality(self, examined: Examined) -> Quality:
+        with stage("gate") as span:
+            quality = self._gate.check(examined.statistics)
+            faults = [fault.reason for fault in quality.reasons]
+            span.set_attributes({"dentwatch.photo.reliable": quality.reliable, "dentwatch.photo.faults": faults})
+        metrics.photo_seen("answered" if quality.reliable else "unreliable", faults)
+        return quality
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import typst
-
 from dentwatch.errors import DataError
 from dentwatch.serving.drawing import COLOURS
 from dentwatch.serving.report_input import CostRange, ReportDamage, ReportInput, ReportPhoto, ReportPrice
 from dentwatch.serving.report_pictures import Picture, picture
+from dentwatch.serving.typesetting import typeset
 
 _TEMPLATE = "condition_report.typ"
 _SEVERITIES = ("minor", "moderate", "severe")  # the columns of the summary; others follow as they come
@@ -39,21 +38,7 @@ def render(report: ReportInput, max_pixels: int = 100_000_000) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _Document(report, max_pixels, folder).write()
-        try:
-            return _compile(folder, ["ua-1"])
-        except typst.TypstError:
-            # A name in a script that the fonts do not have: PDF/UA forbids what cannot be shown. Anything else raises
-            # again.
-            return _compile(folder, [])
-
-
-def _compile(folder: Path, standards: list["typst.PDFStandard"]) -> bytes:
-    made = typst.compile(
-        folder / _TEMPLATE, root=folder, format="pdf", ignore_system_fonts=True, pdf_standards=standards
-    )
-    if not isinstance(made, bytes):
-        raise TypeError(f"Typst made {type(made).__name__} of a PDF")
-    return made
+        return typeset(folder / _TEMPLATE)
 
 
 class _Document:

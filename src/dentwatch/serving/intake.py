@@ -31,6 +31,8 @@ from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.quality_gate import QualityGate
 from dentwatch.serving.service import Examined, InspectionService
 from dentwatch.serving.shadow import Shadow, ShadowedPhoto
+from dentwatch.serving.stages import stage
+from dentwatch.serving.tracing import TRACER, in_context, note
 from dentwatch.serving.valuation import Valuation
 from dentwatch.settings import Settings
 
@@ -105,6 +107,7 @@ class Intake:
         if (earlier := await self._earlier(ask)) is not None:
             return earlier
         self.check_room()
+        note(ask.request.id)
         start = time.perf_counter()
         storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
         try:
@@ -126,12 +129,18 @@ class Intake:
         if (earlier := await self._earlier(ask)) is not None:
             return earlier
         self.check_room()
+        note(ask.request.id)
         photo_ids = await asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
         photos = [KeptPhoto(photo_id, upload.name) for photo_id, upload in zip(photo_ids, ask.uploads, strict=True)]
         return await self._commit(ask, photo_ids, ask.request.kept(photos))
 
     async def finish(self, pending: KeptInspection) -> bool:
         """Look at the photos of a pending inspection and keep what was found; False when somebody else did."""
+        with TRACER.start_as_current_span("finish"):
+            note(pending.id)
+            return await self._finish(pending)
+
+    async def _finish(self, pending: KeptInspection) -> bool:
         start = time.perf_counter()
         request = Request.of(pending)
         photos = [Photo(photo.name, functools.partial(self._store.get, photo.photo_id)) for photo in pending.photos]
@@ -139,7 +148,8 @@ class Intake:
         looked = await self._service.examine(photos, inspector, request.min_score)
         seen = [Seen(photo.photo_id, photo.name, one) for photo, one in zip(pending.photos, looked, strict=True)]
         kept = await self._service.run(self.put_together, inspector, request, seen, start)
-        done = await self.write(lambda connection: inspections.complete(connection, kept))
+        with stage("commit"):
+            done = await self.write(lambda connection: inspections.complete(connection, kept))
         self._show_challenger(request, looked)
         return done
 
@@ -148,7 +158,8 @@ class Intake:
     ) -> KeptInspection:
         """The finished inspection of photos that were looked at; ``start`` is when their request had been read."""
         milliseconds = (time.perf_counter() - start) * 1000
-        return self.assembly_of(inspector).put_together(request, seen, self._reused(request, seen), milliseconds)
+        with stage("assemble"):
+            return self.assembly_of(inspector).put_together(request, seen, self._reused(request, seen), milliseconds)
 
     def assembly_of(self, inspector: Inspector) -> Assembly:
         """What puts inspections of a model together; :class:`ModelError` where its quality limits are damaged."""
@@ -220,7 +231,8 @@ class Intake:
                 webhooks.enqueue(connection, kept.id, ask.webhook)
 
         try:
-            await self.write(change)
+            with stage("commit"):
+                await self.write(change)
         except _AlreadyAnsweredError:
             if (earlier := await self._earlier(ask)) is not None:
                 return earlier
@@ -238,7 +250,9 @@ class Intake:
 
     def _keep_photo(self, data: bytes) -> str:
         try:
-            return self._store.put(data)
+            with stage("store") as span:
+                span.set_attribute("dentwatch.photo.bytes", len(data))
+                return self._store.put(data)
         except DataError as error:
             raise _cannot_keep("photos", "The photo store cannot be written.") from error
 
@@ -255,7 +269,17 @@ class Intake:
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Work that waits, for the disk or the network, away from the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._storing, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._storing, in_context(work, *arguments))
+
+
+def without_others(document: dict[str, Any]) -> dict[str, Any]:
+    """``document`` for a reader who may not know of others' inspections: that a photo was reused, but not where."""
+    hidden = {"inspection_id": None, "position": None, "vehicle_id": None}
+    photos = [
+        photo | {"reuse": [one | hidden for one in photo["reuse"]]} if photo.get("reuse") else photo
+        for photo in document["photos"]
+    ]
+    return document | {"photos": photos}
 
 
 def document_of(kept: KeptInspection) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from dentwatch.records.database import Database
+from dentwatch.serving import metrics
 
 _MOST = 64  # changes in one commit: bounds how long the first of them waits
 
@@ -60,6 +61,7 @@ class Ledger:
             return [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
 
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+        metrics.COMMIT_CHANGES.observe(len(batch))
         outcomes: list[Callable[[], None]] = []
         try:
             with self.database.writing() as connection:

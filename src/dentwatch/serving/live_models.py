@@ -12,6 +12,7 @@ from typing import Literal
 
 from dentwatch.errors import DentwatchError
 from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.serving import metrics
 from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve
 from dentwatch.settings import Settings
@@ -33,6 +34,7 @@ class LiveModels:
         self._settings = settings
         self._ref = ref
         self.champion = self._loaded(resolve(ref, settings))
+        metrics.MODEL.labels("champion", self.champion.model).set(1)
         self.challenger: Inspector | None = None
         self.problem: str | None = None
         """What keeps the registry from being followed, for a person; None while all is well."""
@@ -81,6 +83,7 @@ class LiveModels:
         if problem and problem != self.problem:
             _log.error("The registry cannot be followed, and the models stay as they are: %s", problem)
         self.problem = problem
+        metrics.REGISTRY_PROBLEM.set(problem is not None)
 
     def _run(self) -> None:
         self.refresh()
@@ -94,7 +97,8 @@ class LiveModels:
         try:
             bundle = current()
             present: Inspector | None = getattr(self, role)
-            if (bundle.name if bundle else None) == (present.model if present else None):
+            now, before = bundle.name if bundle else None, present.model if present else None
+            if now == before:
                 return None
             loaded = self._loaded(bundle) if bundle else None
         except DentwatchError as error:
@@ -102,7 +106,8 @@ class LiveModels:
         except Exception as error:  # whatever MLflow, its database or its server raise
             return f"{type(error).__name__}: {error}"
         setattr(self, role, loaded)
-        _log.info("The %s is now %s.", role, bundle.name if bundle else "nobody")
+        metrics.model_swapped(role, before, now)
+        _log.info("The %s is now %s.", role, now or "nobody")
         return None
 
     def _challenger(self) -> ModelBundle | None:

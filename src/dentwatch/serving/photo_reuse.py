@@ -36,12 +36,13 @@ class Reuse:
     """An earlier submission of a photo for another vehicle.
 
     ``kind`` is ``exact`` (the same file) or ``near`` (looks the same); ``distance`` is the number of bits, of 64, in
-    which the perceptual hashes differ, ``mirrored`` whether they do so after mirroring.
+    which the perceptual hashes differ, ``mirrored`` whether they do so after mirroring. Whose it was is None where the
+    reader may not know.
     """
 
-    inspection_id: str
-    position: int
-    vehicle_id: str
+    inspection_id: str | None
+    position: int | None
+    vehicle_id: str | None
     kind: Literal["exact", "near"]
     distance: int = 0
     mirrored: bool = False

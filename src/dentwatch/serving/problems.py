@@ -9,6 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
+
+from dentwatch.serving import metrics
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -52,6 +55,7 @@ def install(app: FastAPI) -> None:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = description.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(problem.pop("$defs"), Problem=problem)
+        _describe_invalid_requests(description)
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -62,6 +66,12 @@ def respond(request: Request, refusal: RefusedError) -> JSONResponse:
     return _on_http_error(request, refusal)
 
 
+def count(error: Exception) -> None:
+    """Count a refusal among the service's metrics; for those that are answered in another form than here."""
+    if isinstance(error, RefusedError):
+        metrics.REFUSALS.labels(error.status_code, error.kind).inc()
+
+
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may answer with problems of these statuses, for OpenAPI."""
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -70,18 +80,41 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def _describe_invalid_requests(description: dict[str, Any]) -> None:
+    """Replace what FastAPI says about 422 of its own accord, which is not what is answered here."""
+    schemas = description["components"]["schemas"]
+    if schemas.pop("HTTPValidationError", None) is None:
+        return
+    schemas.pop("ValidationError")
+    for operation in (one for path in description["paths"].values() for one in path.values()):
+        responses = operation["responses"]
+        if "application/json" in responses.get("422", {}).get("content", {}):
+            responses["422"] = documented(HTTPStatus.UNPROCESSABLE_ENTITY)[422]
+
+
+def _methods(request: Request) -> str:
+    """Every method that the path of ``request`` takes; Starlette names those of its first route only."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") if takes(method))
+
+
 def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, StarletteHTTPException):  # registered for these alone; the signature is Starlette's
         raise error
+    count(error)
     status = HTTPStatus(error.status_code)
     kind = f"urn:dentwatch:problem:{error.kind}" if isinstance(error, RefusedError) else "about:blank"
-    detail = error.detail
+    detail, headers = error.detail, error.headers
     if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
         detail = f"There is nothing at {request.url.path}."
-    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow", "another method")
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:
+        headers = {**(headers or {}), "Allow": (allowed := _methods(request))}
         detail = f"{request.url.path} does not take {request.method}, but {allowed}."
-    return _respond(Problem(type=kind, title=status.phrase, status=status, detail=detail), error.headers)
+    return _respond(Problem(type=kind, title=status.phrase, status=status, detail=detail), headers)
 
 
 def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:

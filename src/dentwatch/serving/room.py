@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dentwatch.serving import problems
+from dentwatch.serving import metrics, problems
 from dentwatch.serving.problems import RefusedError
 
 
@@ -37,6 +37,7 @@ class Room:
         received = 0
         self._present += 1
         self._held += expected
+        metrics.HELD_BYTES.inc(expected)
 
         async def counted() -> Message:
             nonlocal held, received
@@ -47,6 +48,7 @@ class Room:
                 if not self._fits(more):
                     raise _busy()
                 self._held += more
+                metrics.HELD_BYTES.inc(more)
                 held = received
             return message
 
@@ -55,6 +57,7 @@ class Room:
         finally:
             self._present -= 1
             self._held -= held
+            metrics.HELD_BYTES.dec(held)
 
     def _fits(self, more: int) -> bool:
         return not self._held or self._held + more <= self._most_bytes

@@ -8,7 +8,7 @@ from dentwatch.records.database import Database
 from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.access import Access
 from dentwatch.serving.backlog import Backlog
-from dentwatch.serving.intake import Intake, document_of
+from dentwatch.serving.intake import Intake, document_of, without_others
 from dentwatch.serving.ledger import Ledger
 from dentwatch.serving.live_models import LiveModels
 from dentwatch.serving.photo_reuse import ReuseIndex
@@ -73,4 +73,7 @@ class Runtime:
             kept = inspections.find(connection, inspection_id)
         if kept is None:
             raise LookupError(f"There is no inspection {inspection_id}.")
-        return json.dumps(document_of(kept), ensure_ascii=False).encode()
+        document = document_of(kept)
+        if kept.owner is not None:  # it goes to where the owner of the inspection says
+            document = without_others(document)
+        return json.dumps(document, ensure_ascii=False).encode()

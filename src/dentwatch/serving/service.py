@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import Any, TypeVar
 from dentwatch.data.perceptual_hash import perceptual_hashes
 from dentwatch.data.statistics import PhotoStatistics
 from dentwatch.records.detections import Detection
+from dentwatch.serving import metrics
 from dentwatch.serving.answers import PhotoAnswer, PhotoFailure, PhotoResult
 from dentwatch.serving.inspection import Decoded, Inspector, Photo
 from dentwatch.serving.live_models import LiveModels
 from dentwatch.serving.photo_reuse import is_distinctive
+from dentwatch.serving.stages import stage
+from dentwatch.serving.tracing import in_context
 from dentwatch.serving.views import ViewFeatures, features_of
 from dentwatch.settings import Settings
 
@@ -74,7 +78,7 @@ class InspectionService:
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Other work that needs a core, in one of the threads that look."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, in_context(work, *arguments))
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
@@ -83,30 +87,32 @@ class InspectionService:
     async def _each(self, photos: Sequence[Photo], look: Callable[[Photo], Result]) -> list[Result]:
         loop = asyncio.get_running_loop()
         if len(photos) == 1:
-            return [await loop.run_in_executor(self._pool, look, photos[0])]
+            return [await loop.run_in_executor(self._pool, in_context(look, photos[0]))]
         turn = asyncio.Semaphore(self._most)
 
         async def one(photo: Photo) -> Result:
             async with turn:
-                return await loop.run_in_executor(self._pool, look, photo)
+                return await loop.run_in_executor(self._pool, in_context(look, photo))
 
         return await asyncio.gather(*map(one, photos))
 
 
 def _inspected(inspector: Inspector, photo: Photo, min_score: float | None) -> PhotoResult:
-    decoded = inspector.decode(photo)
+    decoded = _decoded(inspector, photo)
     if isinstance(decoded, PhotoFailure):
+        metrics.photo_seen("failed", [decoded.reason])
         return decoded
-    return inspector.encode(decoded, *inspector.predict(decoded, min_score))
+    metrics.photo_seen("answered")
+    return inspector.encode(decoded, *_predicted(inspector, decoded, min_score))
 
 
 def _examined(
     inspector: Inspector, photo: Photo, min_score: float | None, compare: bool, shadowed: bool
 ) -> Examined | PhotoFailure:
-    decoded = inspector.decode(photo)
+    decoded = _decoded(inspector, photo)
     if isinstance(decoded, PhotoFailure):
         return decoded
-    detections, milliseconds = inspector.predict(decoded, min_score)
+    detections, milliseconds = _predicted(inspector, decoded, min_score)
     rgb = decoded.pixels.rgb
     return Examined(
         answer=inspector.encode(decoded, detections, milliseconds),
@@ -116,3 +122,23 @@ def _examined(
         features=features_of(rgb) if compare and detections else None,
         decoded=decoded if shadowed else None,
     )
+
+
+def _decoded(inspector: Inspector, photo: Photo) -> Decoded | PhotoFailure:
+    with stage("decode") as span:
+        decoded = inspector.decode(photo)
+        if isinstance(decoded, PhotoFailure):
+            span.set_attribute("dentwatch.photo.fault", decoded.reason)
+        else:
+            pixels = decoded.pixels
+            span.set_attributes({"dentwatch.photo.width": pixels.width, "dentwatch.photo.height": pixels.height})
+        return decoded
+
+
+def _predicted(inspector: Inspector, decoded: Decoded, min_score: float | None) -> tuple[list[Detection], float]:
+    with stage("infer") as span:
+        detections, milliseconds = inspector.predict(decoded, min_score)
+        span.set_attributes({"dentwatch.model": inspector.model, "dentwatch.detections": len(detections)})
+    for label, count in Counter(detection.label for detection in detections).items():
+        metrics.DETECTIONS.labels(label, inspector.model).inc(count)
+    return detections, milliseconds

@@ -32,6 +32,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from dentwatch.errors import DatabaseError
 from dentwatch.records.database import Database
 from dentwatch.records.tables import inspections, webhook_deliveries
+from dentwatch.serving import metrics
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.webhook_targets import checked_connector, parse_target
 from dentwatch.settings import Settings
@@ -212,6 +213,7 @@ class Deliveries:
             self._send(delivery)
         except _UndeliveredError as error:
             gives_up = error.final or delivery.attempt >= self._schedule.attempts
+            metrics.WEBHOOKS.labels("given_up" if gives_up else "put_off").inc()
             wait = timedelta(seconds=self._schedule.wait(delivery.attempt))
             self._settle(delivery, next_at=None if gives_up else _now() + wait, last_error=str(error))
             outcome = "given up" if gives_up else f"tried again in {wait.total_seconds():.0f} s"
@@ -220,6 +222,7 @@ class Deliveries:
                 *(delivery.id, delivery.inspection_id, delivery.attempt, error, outcome),
             )
         else:
+            metrics.WEBHOOKS.labels("delivered").inc()
             self._settle(delivery, next_at=None, delivered_at=_now(), last_error=None)
 
     def _settle(self, delivery: _Delivery, **outcome: datetime | str | None) -> None:

@@ -39,8 +39,8 @@ class Workers:
     """``count`` processes that run ``target(channel, *arguments)`` and answer the connections of ``listener``.
 
     ``target`` receives connections on ``channel`` and says :data:`READY` and :data:`CLOSED` on it. A worker that dies
-    is replaced. ``announce`` is called once, when all answer. ``drain`` is how many seconds work under way may take
-    after SIGTERM or SIGINT.
+    is replaced, and ``gone`` is called with its process id. ``announce`` is called once, when all answer. ``drain`` is
+    how many seconds work under way may take after SIGTERM or SIGINT.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Workers:
         arguments: tuple[Any, ...],
         *,
         announce: Callable[[], None],
+        gone: Callable[[int], None],
         drain: float,
     ) -> None:
         self._listener = listener
         self._count = count
         self._target, self._arguments = target, arguments
         self._announce: Callable[[], None] | None = announce
+        self._gone = gone
         self._drain = drain
         self._context = multiprocessing.get_context("spawn")
         self._selector = selectors.DefaultSelector()
@@ -149,6 +151,8 @@ class Workers:
         if worker.process.is_alive():  # it closed its channel and stays
             worker.process.kill()
             worker.process.join()
+        if worker.process.pid is not None:
+            self._gone(worker.process.pid)
         if not any(other.ready for other in self._workers) and self._listener in self._selector.get_map():
             self._selector.unregister(self._listener)  # connections wait in the kernel until one is ready again
 

@@ -27,7 +27,7 @@ _VERSION = f"{_MODEL}/versions/{{version}}"
 
 _INFER_EXAMPLE = {
     "id": "42",
-    "inputs": [{"name": INPUT, "shape": [1], "datatype": "BYTES", "data": ["/9j/4AAQSkZJRg…"]}],
+    "inputs": [{"name": INPUT, "shape": [1], "datatype": "BYTES", "data": [openapi.PHOTO]}],
     "outputs": [{"name": "boxes"}, {"name": "scores"}, {"name": "labels"}],
     "parameters": {"min_score": 0.3},
 }
@@ -38,16 +38,50 @@ def operations(model: ServedModel) -> list[Operation]:
     asks = partial(Operation, error_form=error_object)
     document = partial(openapi.operation, "Open Inference Protocol v2", errors=openapi.ERROR_OBJECT)
     return [
-        asks("v2-server", "GET", ("/v2",), _server, document("Name, version and extensions of the server")),
-        asks("v2-live", "GET", ("/v2/health/live",), _live, document("Whether the server lives"), health=True),
-        asks("v2-ready", "GET", ("/v2/health/ready",), _ready, document("Whether it can answer"), health=True),
-        asks("v2-model", "GET", (_MODEL, _VERSION), partial(_metadata, model), document("Inputs and outputs")),
+        asks(
+            "v2-server",
+            "GET",
+            ("/v2",),
+            _server,
+            document(
+                "Name, version and extensions of the server",
+                answer=openapi.json_object(name="string", version="string", extensions="array"),
+            ),
+        ),
+        asks(
+            "v2-live",
+            "GET",
+            ("/v2/health/live",),
+            _live,
+            document("Whether the server lives", answer=openapi.json_object(live="boolean")),
+            health=True,
+        ),
+        asks(
+            "v2-ready",
+            "GET",
+            ("/v2/health/ready",),
+            _ready,
+            document("Whether it can answer", answer=openapi.json_object(ready="boolean")),
+            health=True,
+        ),
+        asks(
+            "v2-model",
+            "GET",
+            (_MODEL, _VERSION),
+            partial(_metadata, model),
+            document(
+                "Inputs and outputs",
+                answer=openapi.json_object(
+                    name="string", versions="array", platform="string", inputs="array", outputs="array"
+                ),
+            ),
+        ),
         asks(
             "v2-model-ready",
             "GET",
             (f"{_MODEL}/ready", f"{_VERSION}/ready"),
             partial(_model_ready, model),
-            document("Whether the model can answer"),
+            document("Whether the model can answer", answer=openapi.json_object(name="string", ready="boolean")),
         ),
         asks(
             "v2-infer",
@@ -56,6 +90,10 @@ def operations(model: ServedModel) -> list[Operation]:
             partial(_infer, model),
             document(
                 "Find the damage in photos",
+                answer={
+                    **openapi.json_object(model_name="string", model_version="string", outputs="array"),
+                    "application/octet-stream": openapi.BINARY,
+                },
                 body={
                     "application/json": openapi.example(_INFER_EXAMPLE),
                     "application/octet-stream": openapi.BINARY,

@@ -25,20 +25,42 @@ PROBLEM: dict[str, Any] = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/component
 """A problem document, by media type."""
 
 
+PHOTO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGMoAgAAdABznPQ6lgAAAABJRU5ErkJggg=="
+"""A photo of one pixel in Base64, for examples that work when they are sent."""
+
+_SECURITY: list[dict[str, list[str]]] = [{"Bearer": []}, {"X-API-Key": []}]  # the names are those of serving.access
+
+
 def example(content: Mapping[str, Any]) -> dict[str, Any]:
     """A body that is a JSON object, shown by ``content``."""
     return {"schema": {"type": "object"}, "example": content}
 
 
+def json_object(**fields: str) -> dict[str, Any]:
+    """A JSON object by media type; ``fields`` are the ones it always has, with their types."""
+    properties = {name: {"type": kind} for name, kind in fields.items()}
+    return {"application/json": {"schema": {"type": "object", "required": list(fields), "properties": properties}}}
+
+
 def operation(
-    tag: str, summary: str, *, errors: Mapping[str, Any], body: Mapping[str, Any] | None = None
+    tag: str,
+    summary: str,
+    *,
+    errors: Mapping[str, Any],
+    answer: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """An operation object: ``tag`` names the contract, ``body`` has the bodies it takes by media type."""
+    """An operation object: ``tag`` names the contract.
+
+    ``answer`` and ``body`` have what it answers and takes, ``errors`` how it refuses, by media type. Whatever the
+    contract, who is turned away at the door gets a problem document.
+    """
+    errors = {**PROBLEM, **errors}
     described: dict[str, Any] = {
         "tags": [tag],
         "summary": summary,
         "responses": {
-            "200": {"description": "OK"},
+            "200": {"description": "OK", "content": answer} if answer else {"description": "OK"},
             "4XX": {"description": "The request cannot be answered", "content": errors},
             "5XX": {"description": "The service cannot answer now", "content": errors},
         },
@@ -59,6 +81,8 @@ def describe(app: FastAPI, operations: Iterable["Operation"]) -> None:
             ]
             identifier = f"{asked.name}-version" if number else asked.name
             described = {**asked.document, "operationId": identifier, "parameters": parameters}
+            if not asked.health:
+                described["security"] = _SECURITY
             paths.setdefault(path, {})[asked.method.lower()] = described
     build = app.openapi
 

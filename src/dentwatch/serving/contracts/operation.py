@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from dentwatch.serving import problems
+
 Answer = Callable[[Request], Awaitable[Response]]
 Guard = Callable[[Request], Awaitable[None]]
 ErrorForm = Callable[[HTTPException], Response]
@@ -65,6 +67,7 @@ class Endpoint:
         except HTTPException as error:
             if form is None:
                 raise
+            problems.count(error)
             return form(error)
         except Exception:
             if form is None:

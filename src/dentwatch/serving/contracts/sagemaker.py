@@ -32,14 +32,15 @@ def operations(model: ServedModel) -> list[Operation]:
     form = {
         "schema": {
             "type": "object",
-            "properties": {"photos": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+            "required": ["photos"],
+            "properties": {"photos": {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}},
         }
     }
     bodies = {
         "image/*": openapi.BINARY,
         "application/octet-stream": openapi.BINARY,
         "multipart/form-data": form,
-        "application/json": openapi.example({"photos": ["/9j/4AAQSkZJRg…", "iVBORw0KGgo…"]}),
+        "application/json": openapi.example({"photos": [openapi.PHOTO, openapi.PHOTO]}),
     }
     return [
         Operation("ping", "GET", ("/ping",), _ping, document("Whether the container can answer"), health=True),
@@ -48,7 +49,7 @@ def operations(model: ServedModel) -> list[Operation]:
             "POST",
             ("/invocations",),
             partial(_invoke, model),
-            document("Find the damage in photos", body=bodies),
+            document("Find the damage in photos", answer=openapi.json_object(), body=bodies),
         ),
     ]
 

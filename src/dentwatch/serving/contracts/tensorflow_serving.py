@@ -28,7 +28,7 @@ def operations(model: ServedModel) -> list[Operation]:
     """The API's operations over ``model``."""
     asks = partial(Operation, error_form=error_object)
     document = partial(openapi.operation, "TensorFlow Serving", errors=openapi.ERROR_OBJECT)
-    example = {"signature_name": SIGNATURE, "instances": [{"b64": "/9j/4AAQSkZJRg…"}]}
+    example = {"signature_name": SIGNATURE, "instances": [{"b64": openapi.PHOTO}]}
     return [
         # Before the status: {name} would match "dentwatch:predict", too.
         asks(
@@ -36,16 +36,26 @@ def operations(model: ServedModel) -> list[Operation]:
             "POST",
             (f"{_MODEL}:predict", f"{_VERSION}:predict"),
             partial(_predict, model),
-            document("Find the damage in photos", body={"application/json": openapi.example(example)}),
+            document(
+                "Find the damage in photos",
+                answer=openapi.json_object(),
+                body={"application/json": openapi.example(example)},
+            ),
         ),
         asks(
             "tensorflow-metadata",
             "GET",
             (f"{_MODEL}/metadata", f"{_VERSION}/metadata"),
             partial(_metadata, model),
-            document("Inputs and outputs"),
+            document("Inputs and outputs", answer=openapi.json_object(model_spec="object", metadata="object")),
         ),
-        asks("tensorflow-status", "GET", (_MODEL, _VERSION), partial(_status, model), document("Status of the model")),
+        asks(
+            "tensorflow-status",
+            "GET",
+            (_MODEL, _VERSION),
+            partial(_status, model),
+            document("Status of the model", answer=openapi.json_object(model_version_status="array")),
+        ),
     ]
 
 

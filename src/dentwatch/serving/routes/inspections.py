@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 
 from dentwatch.records import inspections
@@ -18,7 +18,8 @@ from dentwatch.serving import assembly, problems
 from dentwatch.serving.access import REFUSALS, require
 from dentwatch.serving.form import Form, read_form
 from dentwatch.serving.inspection_answer import InspectionAnswer
-from dentwatch.serving.intake import Ask, document_of
+from dentwatch.serving.intake import Ask, document_of, without_others
+from dentwatch.serving.moments import Moment
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.routes.examples import INSPECTION
@@ -36,7 +37,7 @@ class InspectionFields(BaseModel):
     vehicle_id: str | None = Field(None, min_length=1, max_length=200, description="What the photos belong to.")
     listing_id: str | None = Field(None, min_length=1, max_length=200, description="Where it is offered for sale.")
     channel: str | None = Field(None, min_length=1, max_length=100, description="Where the photos come from.")
-    captured_at: AwareDatetime | None = Field(None, description="When they were taken, with time zone.")
+    captured_at: Moment | None = Field(None, description="When they were taken, with time zone.")
     min_score: float | None = Field(
         None, ge=0, le=1, description="Least score to answer; default: the model's own thresholds."
     )
@@ -75,8 +76,8 @@ class InspectionQuery(BaseModel):
     status: Status | None = None
     label: str | None = Field(None, description="With a detection of this label.")
     damaged: bool | None = Field(None, description="With or without detections.")
-    since: AwareDatetime | None = Field(None, description="Submitted then or later.")
-    until: AwareDatetime | None = Field(None, description="Submitted before.")
+    since: Moment | None = Field(None, description="Submitted then or later.")
+    until: Moment | None = Field(None, description="Submitted before.")
     cursor: str | None = Field(None, max_length=100, description="From `next` of the page before.")
     limit: int = Field(50, ge=1, le=500)
 
@@ -162,7 +163,8 @@ def _add_submitting(routes: APIRouter, runtime: Runtime) -> None:
         if outcome.is_replay:
             headers["Idempotency-Replayed"] = "true"
         pending = outcome.document["status"] == "pending"
-        return JSONResponse(outcome.document, HTTPStatus.ACCEPTED if pending else HTTPStatus.OK, headers)
+        document = _for(caller, outcome.document)
+        return JSONResponse(document, HTTPStatus.ACCEPTED if pending else HTTPStatus.OK, headers)
 
 
 def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
@@ -198,7 +200,7 @@ def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
         inspection_id: str, caller: Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
     ) -> JSONResponse:
         """As it was answered; `status` is `pending` while it waits for its answer."""
-        return JSONResponse(document_of(await visible(runtime, caller, inspection_id)))
+        return JSONResponse(_for(caller, document_of(await visible(runtime, caller, inspection_id))))
 
 
 async def visible(runtime: Runtime, caller: Caller, inspection_id: str) -> KeptInspection:
@@ -235,6 +237,11 @@ async def _asked(form: Form, caller: Caller, key: str | None, runtime: Runtime) 
         **fields.model_dump(exclude={"webhook"}),
     )
     return Ask(request, uploads, caller.actor, key, fields.webhook)
+
+
+def _for(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:
+    """The document as ``caller`` may read it."""
+    return document if caller.may(Permission.SEE_ALL_INSPECTIONS) else without_others(document)
 
 
 def _cursor_at(number: int) -> str:

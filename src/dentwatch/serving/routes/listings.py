@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from dentwatch.records import audit, listings
 from dentwatch.records.listings import Listing
 from dentwatch.serving import problems
 from dentwatch.serving.access import REFUSALS, require
+from dentwatch.serving.moments import Moment
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
@@ -27,10 +28,10 @@ class ListingInput(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     id: str = Field(min_length=1, max_length=200)
-    created_at: AwareDatetime = Field(description="Offered from then on; with time zone.")
+    created_at: Moment = Field(description="Offered from then on; with time zone.")
     vehicle_id: str | None = Field(None, min_length=1, max_length=200)
     channel: str | None = Field(None, min_length=1, max_length=100)
-    closed_at: AwareDatetime | None = Field(None, description="Sold or withdrawn then.")
+    closed_at: Moment | None = Field(None, description="Sold or withdrawn then.")
 
 
 class ListingsAnswer(BaseModel):

@@ -121,7 +121,7 @@ class OpinionsAnswer(BaseModel):
 
 def router(runtime: Runtime) -> APIRouter:
     """The routes over ``runtime``."""
-    faults = problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+    faults = problems.documented(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
     routes = APIRouter(tags=["opinions"], responses={**REFUSALS, **faults})
 
     @routes.post(_PATH + "/feedback", status_code=HTTPStatus.CREATED, summary="Say how satisfied you are")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from dentwatch.records.inspections import KeptInspection
 from dentwatch.serving import problems
 from dentwatch.serving.access import REFUSALS, require
+from dentwatch.serving.condition_report import render
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.routes.inspections import visible
@@ -54,8 +55,6 @@ def router(runtime: Runtime) -> APIRouter:
 
 
 def _rendered(runtime: Runtime, kept: KeptInspection) -> bytes:
-    from dentwatch.serving.condition_report import render  # Typst's compiler is loaded by whoever needs it
-
     champion = runtime.models.champion
     model = champion.bundle.spec if champion.model == kept.model else None
     report = report_input(kept, runtime.store, model)
