@@ -63,8 +63,10 @@ class Backlog:
                 while await self._next():
                     pass
                 await self._forget_keys()
-            except RefusedError as error:  # the database is gone; what is pending stays so
-                _log.error("Pending inspections wait: %s", error.detail)
+            except (
+                Exception
+            ) as error:  # the database is gone, or a fault of ours: what is pending stays so, and is retried
+                _log.error("Pending inspections wait: %s: %s", type(error).__name__, error)
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
