@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from dentwatch import settings
+
+# What lands must not depend on luck: Hypothesis draws the same examples each time. HYPOTHESIS_PROFILE=explore looks for
+# new ones, and what it finds becomes a test of its own.
+hypothesis_settings.register_profile("steady", derandomize=True, database=None)
+hypothesis_settings.register_profile("explore", max_examples=1000)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 ROOT = Path(__file__).resolve().parent.parent
 
