@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.shrinking import shrink_to
+
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
@@ -51,7 +53,8 @@ def letterbox(
 ) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit ``rgb`` ``(H, W, 3)`` into ``(size, size, 3)``: aspect kept, top left, the rest filled with ``pad_value``.
 
-    Shrinking averages areas, so that a thin scratch fades instead of vanishing; growing interpolates linearly.
+    Shrinking loses no pixel (:func:`~dentwatch.data.shrinking.shrink_to`), so that a thin scratch fades instead of
+    vanishing; growing interpolates linearly.
     ``original`` is ``(width, height)`` of the upright original where ``rgb`` was decoded at a reduced scale: boxes then
     refer to the original. Default: ``rgb`` is the original.
     """
@@ -61,7 +64,11 @@ def letterbox(
     if fitted == (width, height):
         canvas[:height, :width] = rgb
     else:
-        method = cv2.INTER_AREA if size < max(width, height) else cv2.INTER_LINEAR
-        canvas[: fitted[1], : fitted[0]] = cv2.resize(rgb, fitted, interpolation=method)
+        fit = shrink_to if size < max(width, height) else _grow_to
+        canvas[: fitted[1], : fitted[0]] = fit(rgb, *fitted)
     full_width, full_height = original or (width, height)
     return canvas, Letterbox(fitted[0] / full_width, fitted[1] / full_height, full_width, full_height)
+
+
+def _grow_to(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.data.statistics import shrink
+from dentwatch.data.shrinking import shrink
 
 HASH_BITS = 64
 _SIDE = 32  # cells of the thumbnail that is transformed, in each direction

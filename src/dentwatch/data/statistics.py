@@ -1,8 +1,9 @@
 """Photo statistics: named figures that say how a photo was taken, so that drift can name its cause.
 
 The same code runs in ingest, in serving and in the evaluation's lighting slices. Figures are comparable between photos
-because everything but :attr:`PhotoStatistics.blockiness` is measured at about one scale: the longer side between 320 and
-720 pixels. Decode with ``target_side=STATISTICS_SIDE`` (or a larger one) to get the same figures from a reduced decode.
+because everything but :attr:`PhotoStatistics.blockiness` is measured at about one scale: the longer side between 320
+and 720 pixels. Decode with ``target_side=STATISTICS_SIDE`` (or a larger one) to get the same figures from a reduced
+decode.
 """
 
 from dataclasses import dataclass, fields
@@ -11,6 +12,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from dentwatch.data.shrinking import shrink
 
 STATISTICS_SIDE = 480
 """Longer side, in pixels, near which statistics are measured; smaller photos are measured as they are."""
@@ -103,19 +106,6 @@ def _at_one_scale(grey: NDArray[Any]) -> NDArray[Any]:
     depends on the photo's size: sharpness and noise then differ more between sizes than they do between 320 and 720.
     """
     return shrink(grey, round(max(grey.shape) / STATISTICS_SIDE))
-
-
-def shrink(image: NDArray[Any], factor: int) -> NDArray[Any]:
-    """Average areas of ``factor`` × ``factor`` pixels; at most ``factor - 1`` rows and columns are cut off first."""
-    height, width = image.shape[:2]
-    factor = min(factor, height, width)
-    if factor <= 1:
-        return image
-    if factor > 2 and factor % 2 == 0:  # halving twice is several times faster than quartering once
-        return shrink(shrink(image, 2), factor // 2)
-    size = width // factor, height // factor
-    whole = image[: size[1] * factor, : size[0] * factor]
-    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
 
 
 def _light(grey: NDArray[Any]) -> dict[str, float]:

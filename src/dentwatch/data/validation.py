@@ -15,7 +15,8 @@ from dentwatch.data.framing import clip, placement
 from dentwatch.data.incoming import IncomingAnnotation, IncomingPhoto
 from dentwatch.data.label_map import IGNORE, LabelMap
 from dentwatch.data.perceptual_hash import perceptual_hashes
-from dentwatch.data.statistics import STATISTICS_SIDE, photo_statistics, shrink
+from dentwatch.data.shrinking import shrink
+from dentwatch.data.statistics import STATISTICS_SIDE, photo_statistics
 from dentwatch.errors import PhotoError
 from dentwatch.records.annotations import Annotation, Box
 from dentwatch.records.canonical import annotation_to_plain, canonical_text

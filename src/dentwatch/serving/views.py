@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.data.statistics import shrink
+from dentwatch.data.shrinking import shrink
 
 VIEW_SIDE = 400
 """Longer side, in pixels, of the grey picture in which key points are found."""
