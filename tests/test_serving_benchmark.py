@@ -255,6 +255,7 @@ def test_every_peer_says_how_it_is_installed_started_and_asked() -> None:
     assert described.keys() == {
         "bentoml_pillow",
         "fastapi_opencv",
+        "fastapi_opencv_full",
         "fastapi_pillow",
         "litserve_pillow",
         "ray_serve_pillow",

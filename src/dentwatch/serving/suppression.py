@@ -43,9 +43,11 @@ def _candidates(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], thresholds: NDArray[np.float32]
 ) -> NDArray[np.intp]:
     """Flat indices into ``scores`` of the best candidates, in the order in which they are looked at."""
-    sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    passing = np.flatnonzero((scores >= thresholds) & np.isfinite(scores) & sound[:, None])
-    values = scores.ravel()[passing]
+    passing = np.flatnonzero(scores >= thresholds)  # few, as a rule: only they are looked at more closely
+    chosen, values = boxes[passing // scores.shape[1]], scores.ravel()[passing]
+    sound = np.isfinite(chosen).all(axis=1) & (chosen[:, 2] > chosen[:, 0]) & (chosen[:, 3] > chosen[:, 1])
+    sound &= np.isfinite(values)
+    passing, values = passing[sound], values[sound]
     if len(passing) > MAX_CANDIDATES:
         # Everything above the worst score that still fits, then ties in index order: a partition alone would pick
         # among equal scores as it pleases.
