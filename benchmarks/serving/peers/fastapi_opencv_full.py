@@ -13,7 +13,7 @@
 # path = "/detect"
 # form = "raw"
 # ///
-"""FastAPI tuned by hand, but for the decode: raw body, OpenCV, one photo at a time in a thread beside the event loop."""
+"""FastAPI tuned by hand but for the decode: raw body, OpenCV, one photo at a time in a thread beside the event loop."""
 
 from typing import Any
 
