@@ -57,7 +57,7 @@ def clearest(sightings: Sequence[Severity]) -> Severity:
     The photo that leaves the fewest levels open counts; of those, the one in which the damage looks smallest: it was
     taken from farthest away, so it shows most of the car.
     """
-    return min(sightings, key=lambda one: (one.doubt, one.size, repr(one)))
+    return min(sightings, key=lambda one: (one.doubt, one.size, SEVERITIES.index(one.level), one.reason))
 
 
 def _size(box: Box, photo: tuple[int, int]) -> float:

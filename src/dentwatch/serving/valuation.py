@@ -121,9 +121,7 @@ class Valuation:
         vehicle_class = self.table.default_class if vehicle_class is None else vehicle_class
         factor = self.table.factor(vehicle_class)
         priced = [[one for one in group if one.reliable] for group in groups]
-        lines = sorted(
-            (self._line(group, factor) for group in priced if group), key=lambda line: (-line.expected, repr(line))
-        )
+        lines = sorted((self._line(group, factor) for group in priced if group), key=_order)
         low, expected, high, capped = self._interval(lines, factor)
         judged = photos > unreliable
         return PriceEffect(
@@ -185,6 +183,10 @@ class Valuation:
 
     def _amount(self, value: float) -> float:
         return round(value, self.table.digits)
+
+
+def _order(line: PriceLine) -> tuple[object, ...]:
+    return -line.expected, line.label, line.low, line.high, line.probability, line.photos, line.severity.reason
 
 
 def _note(damages: int, photos: int, unreliable: int) -> str:
