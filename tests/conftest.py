@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres_server
 import pytest
 from hypothesis import settings as hypothesis_settings
 
@@ -35,6 +36,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.load.cache_clear()
     yield folder
     settings.load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.PostgresServer]:
+    """A running PostgreSQL; tests that need it skip where it is not installed."""
+    pytest.importorskip(
+        "psycopg", reason="the driver of PostgreSQL is not installed: pip install 'dentwatch[postgres]'"
+    )
+    if (programs := postgres_server.programs()) is None:
+        pytest.skip("PostgreSQL (initdb) is not installed: apt-get install postgresql runs this test")
+    with postgres_server.running(programs) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,21 @@ def ended(data: bytes) -> bytes:
     return data[: len(data) // 2] + b"\xff\xd9"
 
 
+def test_a_png_that_ends_between_two_chunks_is_truncated() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)  # large enough for several chunks
+    data = encoded(Image.fromarray(noise), "PNG")
+    ends, at = [], 8
+    while at < len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        ends.append(at)
+    assert len(ends) > 4
+    assert decode(data + b"appended", max_pixels=LIMIT).rgb.shape == (300, 300, 3)
+    for end in ends[1:-1]:  # before that, the header makes no sense
+        with pytest.raises(PhotoError) as caught:
+            decode(data[:end], max_pixels=LIMIT)
+        assert caught.value.reason == "truncated"
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "HEIF", "TIFF", "BMP"])
 def test_half_a_photo_is_refused_not_padded(file_format: str) -> None:
     data = encoded(Image.fromarray(scene(400, 300)), file_format)

@@ -92,7 +92,7 @@ def test_a_settings_row_is_true(row: list[str]) -> None:
 def test_settings_that_other_pages_name_exist() -> None:
     known = {*settings.names(), "DENTWATCH_DEBUG", "DENTWATCH_SHARED"}
     for page in PAGES:
-        named = set(re.findall(r"DENTWATCH_[A-Z_]*[A-Z]", page.read_text(encoding="utf-8")))
+        named = set(re.findall(r"DENTWATCH_[A-Z0-9_]*[A-Z0-9]", page.read_text(encoding="utf-8")))
         assert not named - known, page
 
 

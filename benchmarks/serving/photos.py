@@ -49,13 +49,18 @@ def photo_set(kind: str, cache: Path, count: int = PHOTOS) -> PhotoSet:
     return PhotoSet(kind, folder, tuple(jpegs))
 
 
+def enlarged(rgb: NDArray[np.uint8], side: int, seed: int, noise: float = 8.0) -> bytes:
+    """A square photo enlarged to ``side`` pixels, with a sensor's noise of ``noise`` grey levels at mid grey."""
+    clean = np.asarray(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+    return _jpeg(_noisy(clean, _unit_noise(clean, seed), noise), _QUALITY[LARGE])
+
+
 def _make(kind: str, index: int) -> bytes:
     photo = render(_SEED, index, _DRAWN, undamaged_share=0.0, stops=0.0, quality=98)
     width, height = _SIDES[kind]
-    enlarging = width > _DRAWN
-    method = cv2.INTER_CUBIC if enlarging else cv2.INTER_AREA
+    method = cv2.INTER_CUBIC if width > _DRAWN else cv2.INTER_AREA
     clean = np.asarray(cv2.resize(_cut(photo), (width, height), interpolation=method), np.float32)
-    unit = np.random.default_rng((_SEED, index)).standard_normal(clean.shape, dtype=np.float32)
+    unit = _unit_noise(clean, (_SEED, index))
     if kind == SMALL:
         return _jpeg(_noisy(clean, unit, _SMALL_NOISE), _QUALITY[kind])
     return _of_size(clean, unit, _QUALITY[kind])
@@ -84,6 +89,10 @@ def _of_size(clean: NDArray[np.float32], unit: NDArray[np.float32], quality: int
         else:
             return jpeg
     raise RuntimeError(f"no amount of noise gives a photo of {_BYTES[0]:,} to {_BYTES[1]:,} bytes")
+
+
+def _unit_noise(clean: NDArray[np.float32], seed: int | tuple[int, ...]) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(clean.shape, dtype=np.float32)
 
 
 def _noisy(clean: NDArray[np.float32], unit: NDArray[np.float32], strength: float) -> NDArray[np.uint8]:

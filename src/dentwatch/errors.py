@@ -12,6 +12,11 @@
     ├── TrainingError          a run cannot start or go on
     │   └── ExportError        the exported model does not equal the network
     ├── ModelError             a model version is missing, ambiguous or damaged
+    ├── MonitoringError        drift cannot be watched as asked
+    │   ├── UnarmedError       the reference is too small to keep the false-alarm promise
+    │   ├── DriftStateError    a saved state does not belong to the detector that is to go on from it
+    │   ├── AlertError         an alert cannot be delivered, or not where it is to go
+    │   └── IncidentError      an incident does not exist, or is not in a state for that
     └── RecordsError           what happened while serving cannot be kept or read
         ├── DatabaseError      the database cannot be reached, read or written
         ├── KeyRefusedError    an API key is unknown, revoked or cannot be made
@@ -91,3 +96,23 @@ class AuditError(RecordsError):
     def __init__(self, number: int, message: str, hint: str | None = None) -> None:
         self.number = number
         super().__init__(message, hint)
+
+
+class MonitoringError(DentwatchError):
+    """Drift cannot be watched as asked."""
+
+
+class UnarmedError(MonitoringError):
+    """The reference is too small to keep the false-alarm promise, so the detector refuses to arm."""
+
+
+class DriftStateError(MonitoringError):
+    """A saved state of a drift detector is damaged, or was made with another reference."""
+
+
+class AlertError(MonitoringError):
+    """An alert cannot be delivered; the message is what the receiver's service said."""
+
+
+class IncidentError(MonitoringError):
+    """An incident does not exist, or is not in a state for what was asked."""

@@ -11,6 +11,7 @@ import tomllib
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -62,10 +63,19 @@ class ServingSettings(Group):
     port: int = Field(8000, ge=0, le=65535, description="Port that `dentwatch serve` binds to; 0 takes a free one.")
     workers: int = Field(2, ge=1, description="Worker processes of `dentwatch serve`.")
     threads: int = Field(1, ge=1, description="Inference threads per worker process.")
+    engine: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto", description="What runs the network; auto: the fastest that is installed and answers the same."
+    )
+    int8: bool = Field(
+        False, description="Try the network in 8 bits, and use it where it is faster and its boxes stay the same."
+    )
     max_photos: int = Field(40, ge=1, description="Most photos in one inspection.")
     max_photo_bytes: int = Field(25_000_000, ge=1, description="Most bytes of one photo.")
     max_pixels: int = Field(
         52_000_000, ge=1, description="Most pixels of one photo: a phone's 50 megapixels, and no decompression bomb."
+    )
+    max_request_pixels: int = Field(
+        480_000_000, ge=1, description="Most pixels of all photos of a request together: 40 of 12 megapixels."
     )
     max_body_bytes: int = Field(250_000_000, ge=1, description="Most bytes of one request to the service.")
     concurrency: int = Field(1, ge=1, description="Photos that a worker process looks at at a time.")
@@ -110,6 +120,67 @@ class ServingSettings(Group):
         return secrets
 
 
+class MonitoringSettings(Group):
+    """How drift is watched for, what of it is harmless, and who is told."""
+
+    enabled: bool = Field(True, description="`dentwatch serve` watches for drift beside its worker processes.")
+    one_in: float = Field(
+        1_000_000, ge=1000, description="Clean inspections, on average, until a false alarm; shared by all slices."
+    )
+    look_seconds: float = Field(2, gt=0, description="Seconds between looks for finished inspections.")
+    review_share: float = Field(
+        0.02, gt=0, le=1, description="Share of all photos that are drawn at random for people to review."
+    )
+    harm_tolerance: float = Field(
+        5, ge=0, le=100, description="Recall that a drift may cost before it is critical, percentage points."
+    )
+    alert_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Where alerts go: URLs that Apprise understands, with spaces or line ends between. Empty: nowhere.",
+    )
+    alert_repeat_hours: float = Field(24, gt=0, description="An alert that is not over is said again after this long.")
+
+    @property
+    def alert_receivers(self) -> list[str]:
+        """The URLs of ``alert_urls``, secrets and all."""
+        return self.alert_urls.get_secret_value().split()
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _receivers_are_urls(cls, urls: SecretStr) -> SecretStr:
+        for number, url in enumerate(urls.get_secret_value().split(), 1):
+            if "://" not in url:
+                raise ValueError(f"number {number} of them is no URL (mailto://…, slack://…, json://…)")
+        return urls
+
+
+class KpiSettings(Group):
+    """What the business wants to reach, and what things cost it."""
+
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217 code of the costs and amounts of KPIs.")
+    manual_inspection_cost: float = Field(30, ge=0, description="What a person's inspection of a car costs.")
+    review_cost: float = Field(0.5, ge=0, description="What it costs that a person reviews a photo.")
+    compute_cost_per_hour: float = Field(0.05, ge=0, description="What an hour of one processor core costs.")
+    target_detection_accuracy: float = Field(0.6, ge=0, le=1, description="Least detection accuracy.")
+    target_photo_accuracy: float = Field(0.85, ge=0, le=1, description="Least photo-level accuracy.")
+    target_precision: float = Field(0.8, ge=0, le=1, description="Least precision, of all and of each label.")
+    target_recall: float = Field(0.7, ge=0, le=1, description="Least recall, of all and of each label.")
+    target_false_positive_rate: float = Field(0.2, ge=0, le=1, description="Highest false-positive rate.")
+    target_false_negative_rate: float = Field(0.3, ge=0, le=1, description="Highest false-negative rate.")
+    target_photo_ms: float = Field(300, gt=0, description="Most milliseconds for 95 of 100 photos.")
+    target_inspection_ms: float = Field(3000, gt=0, description="Most milliseconds for 95 of 100 inspections.")
+    target_satisfaction_mean: float = Field(4, ge=1, le=5, description="Least mean rating, 1 to 5.")
+    target_satisfaction_share: float = Field(0.75, ge=0, le=1, description="Least share of ratings of 4 or 5.")
+    target_adoption_rate: float = Field(0.5, ge=0, le=1, description="Least share of listings with an inspection.")
+    target_cost_savings: float = Field(0, description="Least cost savings in the period that is shown.")
+    target_price_error: float = Field(150, ge=0, description="Highest mean absolute error of the price effect.")
+    target_cpu_seconds_per_photo: float = Field(0.5, gt=0, description="Most processor seconds per photo.")
+    target_load_growth: float = Field(
+        1.25, ge=1, description="Most processor time per photo under the highest load, as a multiple of the lowest."
+    )
+    target_resident_bytes: float = Field(4_000_000_000, gt=0, description="Most memory of all worker processes, bytes.")
+
+
 class TrackingSettings(Group):
     """Where experiments and models are kept."""
 
@@ -144,6 +215,8 @@ class Settings(BaseSettings):
     )
     data: DataSettings = DataSettings()
     serving: ServingSettings = ServingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    kpis: KpiSettings = KpiSettings()
     tracking: TrackingSettings = TrackingSettings()
 
     @classmethod

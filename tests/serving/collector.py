@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from receiver import Receiver
@@ -24,10 +25,43 @@ class Span:
     resource: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What one request said of metrics: every point by name of the metric, and who sent it."""
+
+    points: dict[str, list[tuple[dict[str, Any], Any]]]
+    kinds: dict[str, str]
+    resource: dict[str, Any]
+
+    def __call__(self, name: str, **labels: str) -> list[Any]:
+        """The points of ``name`` with these ``labels``, whatever else they have."""
+        return [point for attributes, point in self.points.get(name, []) if labels.items() <= attributes.items()]
+
+
+def figures_in(receiver: Receiver) -> list[Figures]:
+    """Metrics as ``receiver`` has got them so far, one per request."""
+    found = []
+    for request in list(receiver.requests):
+        if request.path.endswith("/metrics"):
+            [group] = ExportMetricsServiceRequest.FromString(request.body).resource_metrics
+            every = [metric for scope in group.scope_metrics for metric in scope.metrics]
+            kinds = {metric.name: str(metric.WhichOneof("data")) for metric in every}
+            points = {
+                metric.name: [
+                    (_read(point.attributes), point) for point in getattr(metric, kinds[metric.name]).data_points
+                ]
+                for metric in every
+            }
+            found.append(Figures(points, kinds, _read(group.resource.attributes)))
+    return found
+
+
 def spans_in(receiver: Receiver) -> list[Span]:
     """Every span that ``receiver`` has got so far."""
     found = []
     for request in list(receiver.requests):
+        if request.path.endswith("/metrics"):
+            continue
         for group in ExportTraceServiceRequest.FromString(request.body).resource_spans:
             resource = _read(group.resource.attributes)
             found += [_span(span, resource) for scope in group.scope_spans for span in scope.spans]

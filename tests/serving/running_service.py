@@ -41,6 +41,8 @@ def serving(model: ModelBundle | str | None, home: Path, log: Path, **variables:
     environment = {**os.environ, "DENTWATCH_HOME": str(home)}
     environment |= {f"DENTWATCH_SERVING__{name.upper()}": str(value) for name, value in variables.items()}
     environment.setdefault("DENTWATCH_SERVING__WORKERS", "1")  # one starts sooner
+    environment.setdefault("DENTWATCH_SERVING__ENGINE", "onnxruntime")  # and sooner where it compares none
+    environment.setdefault("DENTWATCH_MONITORING__ENABLED", "false")  # tests of monitoring say otherwise
     named = [] if model is None else ["--model", model.folder if isinstance(model, ModelBundle) else model]
     arguments = command("serve", "--port", "0", *named, "--json")
     with (

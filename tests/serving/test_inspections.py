@@ -6,6 +6,8 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ from rectangles import as_photo, rectangles_rgb
 from running_service import Service, assert_problem, serving, upload
 
 from dentwatch.data.decoding import decode
+from dentwatch.data.embedding import packed, photo_embedding
+from dentwatch.data.statistics import photo_statistics
+from dentwatch.records import inspections
+from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.inspection_answer import InspectionAnswer
 from dentwatch.serving.routes.examples import INSPECTION
@@ -69,6 +75,16 @@ def test_an_inspection_is_found_again_as_it_was_answered(service: Service) -> No
     }
     assert inspection["price_effect"]["expected"] > 0
     assert not inspection["price_effect"]["reliable"]  # one of the photos could not be judged
+
+
+def test_what_monitoring_measures_is_kept_beside_the_photo(service: Service) -> None:
+    inspection = service.inspect(upload("left.png", DAMAGED)).json()
+    with closing(Database(f"sqlite:///{service.home / 'dentwatch.db'}")) as database, database.reading() as connection:
+        kept = inspections.find(connection, inspection["id"])
+    assert kept is not None
+    rgb = decode(DAMAGED, max_pixels=10**6).rgb
+    assert kept.photos[0].embedding == packed(photo_embedding(rgb))
+    assert kept.photos[0].statistics == asdict(photo_statistics(rgb))
 
 
 def test_the_example_in_the_description_is_an_answer(service: Service) -> None:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from command import dentwatch
 from rectangles import as_photo, rectangles_rgb
 from running_service import Service, assert_problem, serving, upload
 
+from dentwatch.monitoring import incidents, review_plan
+from dentwatch.monitoring import routes as monitoring
+from dentwatch.monitoring.incidents import Signal
+from dentwatch.monitoring.kpis import routes as kpis
+from dentwatch.monitoring.review_plan import Candidate
 from dentwatch.records import api_keys
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
@@ -49,6 +55,15 @@ EXPECTED = {
     "GET /v1/vehicles/{vehicle_id}/changes":          "401   200   200   200   200   200",
     "POST /v1/listings":                              "401   403   200   403   403   200",
     "GET /metrics":                                   "401   403   403   403   200   200",
+    "GET /v1/incidents":                              "401   200   403   200   200   200",
+    "GET /v1/incidents/{incident_id}":                "401   200   403   200   200   200",
+    "POST /v1/incidents/{incident_id}/notes":         "401   403   403   403   200   200",
+    "POST /v1/incidents/{incident_id}/acknowledge":   "401   403   403   403   200   200",
+    "POST /v1/incidents/{incident_id}/resolve":       "401   403   403   403   200   200",
+    "GET /v1/monitoring/drift":                       "401   200   403   200   200   200",
+    "GET /v1/kpis":                                   "401   200   403   200   200   200",
+    "GET /v1/reviews":                                "401   403   403   200   403   200",
+    "POST /v1/reviews/{number}/done":                 "401   403   403   200   403   200",
     "POST /invocations":                              "401   403   403   403   200   200",
     "GET /v2":                                        "401   403   403   403   200   200",
     "GET /v2/models/{name}":                          "401   403   403   403   200   200",
@@ -79,6 +94,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/disputes": {"json": {"reason": "that is dirt"}},
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
     "POST /v1/listings": {"json": _LISTING},
+    **{
+        f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
+        for action in ("notes", "acknowledge", "resolve")
+    },
     "POST /invocations": {"content": PHOTO, "headers": {"content-type": "image/png"}},
     "POST /v2/models/{name}/infer": _INFER,
     "POST /v2/models/{name}/versions/{version}/infer": _INFER,
@@ -107,10 +126,28 @@ class House:
             "vehicle_id": "OWN",
             "name": "dentwatch",
             "version": version,
+            "incident_id": self.new_incident() if "{incident_id}" in route else "",
+            "number": self.new_review() if "/v1/reviews/" in route else 0,
         }
         request = dict(REQUESTS.get(route, {}))
         headers = {**request.pop("headers", {}), **self.shown(caller)}
         return self.service.client.request(method, path.format(**(usual | places)), headers=headers, **request)
+
+    def new_incident(self) -> str:
+        """The id of an incident that nobody has touched."""
+        at = datetime.now(UTC)
+        signal = Signal(
+            "dark", "light", f"channel={uuid.uuid4()}", at, at, "Photos have been darker.", str(uuid.uuid4())
+        )
+        with Database.of(Settings(home=self.service.home)).writing() as connection:
+            return incidents.open_or_update(connection, signal).id
+
+    def new_review(self) -> int:
+        """The number of a photo that waits to be reviewed, with no detection to judge."""
+        with Database.of(Settings(home=self.service.home)).writing() as connection:
+            position = uuid.uuid4().int % 10**9
+            review_plan.plan(connection, [Candidate(self.own[0], position)], share=1.0)
+            return max(item.number for item in review_plan.open_items(connection, 1000))
 
     def get(self, caller: str, path: str, **params: str) -> httpx.Response:
         return self.service.client.get(path, params=params, headers=self.shown(caller))
@@ -150,7 +187,7 @@ def test_every_route_has_its_row(house: House) -> None:
 def test_no_route_is_missing_from_the_description(bundle: ModelBundle, tmp_path: Path) -> None:
     runtime = Runtime(Settings(home=tmp_path), str(bundle.folder))
     try:
-        app = create_app(runtime)
+        app = create_app(runtime, [monitoring.router, kpis.router])
     finally:
         asyncio.run(runtime.close())
     flat = [inner for route in app.routes for inner in getattr(route, "original_router", app).routes]

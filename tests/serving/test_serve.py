@@ -188,6 +188,7 @@ def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, t
         httpx.get(f"{service.document['address']}/healthz")
     log = (tmp_path / "log").read_text()
     assert "there are no API keys" in log
+    assert log.count("A JPEG that is needed at an eighth of its size is read by") == 1
     assert f"Serving {bundle.name} at {service.document['address']}" in log
     assert "Traceback" not in log
 

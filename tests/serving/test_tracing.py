@@ -16,7 +16,7 @@ from running_service import Service, serving, upload
 
 from dentwatch.errors import MissingExtraError, SettingsError
 from dentwatch.records.model_bundle import ModelBundle
-from dentwatch.serving import tracing
+from dentwatch.serving import otlp
 
 PHOTO = as_photo(rectangles_rgb(640, 480, ("scratch", 100, 50, 120, 20)))
 BLACK = as_photo(np.zeros((48, 64, 3), np.uint8))
@@ -105,10 +105,11 @@ def test_a_route_of_a_contract_is_traced_under_its_template(service: Service, co
     assert {"decode", "infer"} < found.keys()
 
 
-def test_an_inspection_that_is_answered_later_has_a_trace_that_its_id_finds(
+def test_an_inspection_that_is_answered_later_goes_on_in_the_trace_of_its_request(
     service: Service, collector: Receiver
 ) -> None:
-    pending = service.inspect(upload("a.png", PHOTO), headers={"Prefer": "respond-async"}).json()
+    headers = {"Prefer": "respond-async", "traceparent": f"00-{'4' * 32}-{CALLER}-01"}
+    pending = service.inspect(upload("a.png", PHOTO), headers=headers).json()
 
     def finished() -> list[Span]:
         spans = [span for span in spans_in(collector) if span.name == "finish"]
@@ -116,9 +117,11 @@ def test_an_inspection_that_is_answered_later_has_a_trace_that_its_id_finds(
 
     until(finished)
     [finish] = finished()
-    found = _trace(collector, finish.trace, "finish")
+    assert finish.trace == "4" * 32
+    found = _trace(collector, finish.trace, "POST /v1/inspections")
+    [request] = found["POST /v1/inspections"]
+    assert (request.parent, finish.parent) == (CALLER, request.id)
     assert {"decode", "infer", "gate", "commit"} <= found.keys()
-    assert finish.parent == ""
 
 
 def test_an_unsampled_trace_is_not_sent_and_probes_have_none(service: Service, collector: Receiver) -> None:
@@ -186,8 +189,8 @@ def test_traces_are_sent_only_where_the_environment_asks(
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert tracing.is_wanted() is wanted
-    tracing.check()
+    assert otlp.is_wanted("TRACES") is wanted
+    otlp.check("TRACES")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_what_is_not_supported_is_said_before_the_service_starts(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
-        tracing.check()
+        otlp.check("TRACES")
     run = dentwatch("serve", "--port", "0", "--model", bundle.folder)
     assert run.returncode == 1
     assert name in run.stderr
@@ -207,6 +210,6 @@ def test_what_is_not_supported_is_said_before_the_service_starts(
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.setattr(tracing, "find_spec", lambda _: None)
+    monkeypatch.setattr(otlp, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'dentwatch\[telemetry\]'"):
-        tracing.check()
+        otlp.check("TRACES")

@@ -16,10 +16,11 @@ from dentwatch.data.decoding import DecodedPhoto
 from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.model_bundle import ONNX_NAME, ModelBundle, ModelSpec, Preprocessing
 from dentwatch.serving.detector import Detector as ServingDetector
+from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE
 from dentwatch.training import detectors
 from dentwatch.training.detection_module import as_input
 from dentwatch.training.detectors.contract import Detector, Target
-from dentwatch.training.export import BOX_TOLERANCE, SCORE_TOLERANCE, export_onnx
+from dentwatch.training.export import export_onnx
 from dentwatch.training.photo_batches import PlainPhotos, collate
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-detector.md"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dentwatch.training.augmentation import IGNORE, Augmenter, LabelledPhoto, darken
+from dentwatch.data.linear_light import darken
+from dentwatch.training.augmentation import IGNORE, Augmenter, LabelledPhoto
 from dentwatch.training.run_settings import AugmentationSettings
 
 SIDE = 256

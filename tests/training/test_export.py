@@ -18,12 +18,13 @@ from dentwatch.errors import ExportError
 from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.model_bundle import ONNX_NAME, ModelBundle, ModelSpec, Preprocessing
 from dentwatch.serving.detector import Detector as ServingDetector
+from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE, difference
 from dentwatch.serving.suppression import suppress
 from dentwatch.training import export
 from dentwatch.training.detection_module import as_input
 from dentwatch.training.detectors import create
 from dentwatch.training.detectors.contract import Detector
-from dentwatch.training.export import BOX_TOLERANCE, SCORE_TOLERANCE, difference, export_onnx
+from dentwatch.training.export import export_onnx
 from dentwatch.training.photo_batches import PlainPhotos, collate
 
 SIDE = 96

@@ -10,6 +10,7 @@ from serving.command import dentwatch
 from serving.rectangles import Rectangle, as_photo, rectangle_graph, rectangles_rgb, write_bundle
 from test_degradation import STREET
 
+from dentwatch.data.degradation import DEGRADATIONS
 from dentwatch.data.statistics import photo_statistics
 from dentwatch.data.synthetic import render
 from dentwatch.errors import DataError
@@ -21,7 +22,6 @@ from dentwatch.records.quality_limits import QualityLimit, QualityLimits, Qualit
 from dentwatch.serving.detector import Detector
 from dentwatch.serving.models import starter
 from dentwatch.serving.quality_gate import DEFAULT_LIMITS, QualityGate
-from dentwatch.training.evaluation.degradation import DEGRADATIONS
 from dentwatch.training.evaluation.degraded_recall import DegradedRecall, Look, look_at
 from dentwatch.training.evaluation.intervals import draw
 from dentwatch.training.evaluation.quality_limits import QualityMeasurement, choose_limits, measure_quality_limits

@@ -13,8 +13,8 @@ from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.registry import Registry
 from dentwatch.records.tracking import git_commit
+from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE
 from dentwatch.settings import Settings
-from dentwatch.training.export import BOX_TOLERANCE, SCORE_TOLERANCE
 
 pytestmark = pytest.mark.timeout(900)  # whole runs of the command line, on a machine that may be busy
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from dentwatch.settings import Settings
 from dentwatch.training.run_folder import RunFolder, RunRecord
 
-SMALL = ("--weights", "none", "--input-size", "64", "--epochs", "4", "--batch-size", "4", "--precision", "32")
+SMALL = (
+    *("--weights", "none", "--input-size", "64", "--epochs", "4", "--batch-size", "4", "--precision", "32"),
+    "--no-quality",
+)
 """A training of seconds on the 16 photos of ``tiny_cars``: 4 steps an epoch."""
 
 

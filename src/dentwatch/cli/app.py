@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from dentwatch.cli import audit, data, demo, evaluate, inspect, keys, models, prices, quality, serve, train
+from dentwatch.cli import (
+    audit,
+    data,
+    demo,
+    evaluate,
+    inspect,
+    keys,
+    kpis,
+    models,
+    monitor,
+    prices,
+    quality,
+    serve,
+    train,
+)
 
 app = typer.Typer(
     name="dentwatch",
@@ -44,5 +58,7 @@ app.command("quality")(quality.quality)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.command("serve")(serve.serve)
+app.add_typer(monitor.app, name="monitor")
+app.command("kpis")(kpis.kpis)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

@@ -4,7 +4,8 @@ import logging
 import os
 import socket
 import sys
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ import typer
 from dentwatch.cli.output import err, print_json
 
 if TYPE_CHECKING:
+    from dentwatch.serving.companion import Companion
+    from dentwatch.serving.metrics_folder import MetricsFolder
     from dentwatch.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -45,7 +48,10 @@ def serve(
     Example: `dentwatch serve --port 8000 & curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspections`
     """
     from dentwatch import settings
-    from dentwatch.serving import server, tracing
+    from dentwatch.data.eighth import COMPILED
+    from dentwatch.monitoring.alerts import receivers
+    from dentwatch.serving import otlp, server
+    from dentwatch.serving.engines import choice
     from dentwatch.serving.metrics_folder import MetricsFolder
     from dentwatch.serving.models import resolve
     from dentwatch.serving.price_file import path_in_use, read_table
@@ -55,9 +61,12 @@ def serve(
     loaded = settings.load()
     serving = loaded.serving.model_copy(update={name: value for name, value in given.items() if value is not None})
     loaded = loaded.model_copy(update={"serving": serving})
-    _log_to_stderr()
+    log_to_stderr()
     # What cannot be had is said once, here, before any worker process tries.
-    tracing.check()
+    otlp.check("TRACES")
+    otlp.check("METRICS")
+    receivers.check(loaded)
+    choice.check(serving)
     bundle = resolve(model, loaded)
     read_table(path_in_use(loaded))
     keys = _has_keys(loaded)
@@ -65,6 +74,8 @@ def serve(
         address = server.address_of(listener)
         if not keys:
             _log.warning("Open to every process of this machine: there are no API keys.")
+        by = "its DC coefficients alone" if COMPILED else "libjpeg-turbo, as the faster decoder was not built"
+        _log.info("A JPEG that is needed at an eighth of its size is read by %s.", by)
 
         def announce() -> None:
             err.print(f"Serving {bundle.name} at {address} (Ctrl-C stops)", markup=False, soft_wrap=True)
@@ -72,16 +83,37 @@ def serve(
                 print_json({"address": address, "model": bundle.name, "pid": os.getpid()})
                 sys.stdout.flush()
 
-        code = Workers(
+        processes = Workers(
             listener,
             serving.workers,
             serve_worker,
-            (loaded, model),
+            (loaded, model, counted.path),
             announce=announce,
             gone=counted.forget,
             drain=server.DRAIN_SECONDS,
-        ).run()
+        )
+        with _watching(loaded, model, counted):
+            code = processes.run()
     raise typer.Exit(code)
+
+
+def _watching(
+    loaded: "Settings", model: str | None, counted: "MetricsFolder"
+) -> AbstractContextManager["Companion | None"]:
+    """The process that watches for drift, beside the workers, unless the settings say otherwise."""
+    from dentwatch.serving.companion import Companion
+
+    if not loaded.monitoring.enabled:
+        return nullcontext()
+    return Companion("watcher", serve_watcher, (loaded, model), gone=counted.forget)
+
+
+def serve_watcher(loaded: "Settings", model: str | None) -> None:
+    """What the process that watches does."""
+    from dentwatch.monitoring.watcher import watch
+
+    log_to_stderr()
+    watch(loaded, model)
 
 
 def _has_keys(loaded: "Settings") -> bool:
@@ -95,22 +127,28 @@ def _has_keys(loaded: "Settings") -> bool:
         return api_keys.any_valid(connection)
 
 
-def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None) -> None:
-    """What a worker process does: answer the connections that come over ``channel``."""
+def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, shared: Path) -> None:
+    """What a worker process does: answer the connections that come over ``channel``.
+
+    ``shared`` is a folder over which it agrees with the other workers.
+    """
     import cv2
 
+    from dentwatch.monitoring import routes as monitoring
+    from dentwatch.monitoring.kpis import routes as kpis
     from dentwatch.serving import tracing
     from dentwatch.serving.api import create_app
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
 
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
-    _log_to_stderr()
+    log_to_stderr()
     with tracing.exporting():
-        serve_connections(create_app(Runtime(loaded, model)), channel)
+        serve_connections(create_app(Runtime(loaded, model, shared), [monitoring.router, kpis.router]), channel)
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """What a process that goes on for long tells, it tells on stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s [%(process)d]: %(message)s"
     )

@@ -42,6 +42,10 @@ def train(
     precision: Annotated[str | None, typer.Option(help="auto, 32, bf16 or 16.")] = None,
     devices: Annotated[int | None, typer.Option(help="GPUs, or processes on a CPU, that train together (1).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random (0).")] = None,
+    quality: Annotated[
+        bool | None,
+        typer.Option("--quality/--no-quality", help="Measure the model's quality limits on val photos (yes, on 30)."),
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as in augmentation.mosaic=0.3."),
@@ -81,6 +85,7 @@ def train(
         "precision": precision,
         "devices": devices,
         "seed": seed,
+        "quality_photos": 0 if quality is False else None,
     }
     if resume is not None:
         _print_run(_resume(settings, resume), as_json)

@@ -1,8 +1,8 @@
 """From a photo's bytes to upright 8-bit sRGB, safely and no larger than needed.
 
 Plain JPEGs take libjpeg-turbo (simplejpeg), which can decode at a half, a quarter or an eighth of the size for a
-fraction of the cost; everything else takes Pillow. Every decode is a whole one: a photo whose end is missing raises
-instead of being padded with grey.
+fraction of the cost; an eighth is left to :mod:`dentwatch.data.eighth` where that can. Everything else takes Pillow.
+Every decode is a whole one: a photo whose end is missing raises instead of being padded with grey.
 """
 
 import io
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from dentwatch.data import jpeg_segments
+from dentwatch.data import jpeg_segments, png_chunks
+from dentwatch.data.eighth import decode_eighth
 from dentwatch.errors import PhotoError
 
 pillow_heif.register_heif_opener()
@@ -66,12 +67,22 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
     _refuse_bomb(width, height, max_pixels)
     orientation = _orientation(image)
     file_format = image.format or ""
+    if file_format == "PNG" and not png_chunks.is_ended(data):  # Pillow is content with the last row
+        raise _truncated()
     rgb = _decode_jpeg(data, image, target_side) if file_format in ("JPEG", "MPO") else _decode_any(image)
     rgb = _upright(rgb, orientation)
     if orientation >= 5:
         width, height = height, width
     scale = max(rgb.shape[:2]) / max(width, height)
     return DecodedPhoto(np.ascontiguousarray(rgb), width, height, scale, orientation, file_format)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of a photo in pixels as its header states them, before it is turned upright.
+
+    No pixel is decoded. Raises :class:`PhotoError` as :func:`decode` does for a header that cannot be read.
+    """
+    return _deep_tiff_size(data) or _open(data, max_pixels=0).size
 
 
 def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
@@ -132,8 +143,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise PhotoError("unreadable", f"The photo's header cannot be read: {error}.", "Fetch it again.") from error
 
 
-def _open_deep_tiff(data: bytes, max_pixels: int) -> Image.Image | None:
-    """A TIFF with 16 bits per colour, which Pillow does not open, as an 8-bit image; None if it is not one."""
+def _deep_tiff_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a TIFF, also of one that Pillow does not open; None if it is not one."""
     if not data.startswith((b"II*\x00", b"MM\x00*")) or len(data) > 1_000_000_000:
         return None
     try:
@@ -141,10 +152,17 @@ def _open_deep_tiff(data: bytes, max_pixels: int) -> Image.Image | None:
         stream = io.BytesIO(data)
         stream.seek(tags.next)
         tags.load(stream)
-        width, height = int(tags[_WIDTH_TAG]), int(tags[_HEIGHT_TAG])
+        return int(tags[_WIDTH_TAG]), int(tags[_HEIGHT_TAG])
     except Exception:  # Pillow's parser trips over a malformed directory in its own ways
         return None
-    _refuse_bomb(width, height, max_pixels)
+
+
+def _open_deep_tiff(data: bytes, max_pixels: int) -> Image.Image | None:
+    """A TIFF with 16 bits per colour, which Pillow does not open, as an 8-bit image; None if it is not one."""
+    size = _deep_tiff_size(data)
+    if size is None:
+        return None
+    _refuse_bomb(*size, max_pixels)
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
@@ -173,10 +191,10 @@ def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> ND
     factor = 1
     while target_side and factor < 8 and max(width, height) // (factor * 2) >= target_side:
         factor *= 2
+    rgb = decode_eighth(data, width, height) if factor == 8 else None
     try:
-        rgb: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, "RGB", min_width=-(-width // factor), min_height=-(-height // factor), strict=True
-        )
+        if rgb is None:
+            rgb = _decode_reduced(data, width, height, factor)
     except ValueError as error:
         if _is_damage(str(error)):
             raise _truncated() from error
@@ -184,6 +202,14 @@ def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> ND
     profile = image.info.get("icc_profile")
     if profile and not _is_srgb(profile):
         rgb = np.asarray(_to_srgb(Image.fromarray(rgb), profile))
+    return rgb
+
+
+def _decode_reduced(data: bytes, width: int, height: int, factor: int) -> NDArray[np.uint8]:
+    """The picture at 1/``factor`` by libjpeg-turbo; raises :class:`ValueError` for whatever is amiss."""
+    rgb: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, "RGB", min_width=-(-width // factor), min_height=-(-height // factor), strict=True
+    )
     return rgb
 
 

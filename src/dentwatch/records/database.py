@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -24,6 +24,7 @@ from dentwatch.settings import Settings
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 20  # how long a writer waits for another
+_MIGRATION_LOCK = 0x64656E7477617463  # "dentwatc": an advisory lock of PostgreSQL is a number that nobody else takes
 
 
 class Database:
@@ -56,8 +57,11 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read with: one consistent look, however long it lasts."""
-        with self._explained(), self._opened().connect() as connection, connection.begin():
-            yield connection
+        with self._explained(), self._opened().connect() as connection:
+            if not self.is_sqlite:  # where a transaction looks at one moment by itself
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -114,7 +118,8 @@ class Database:
                 return
         with engine.connect() as connection:
             connection.execution_options(writes=True)
-            with connection.begin():  # the write lock: of several processes that start together one migrates
+            with connection.begin():  # of several processes that start together one migrates
+                self._lock_out_others(connection)
                 current = MigrationContext.configure(connection).get_current_revision()
                 if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
                     raise DatabaseError(
@@ -123,6 +128,11 @@ class Database:
                     )
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+
+    def _lock_out_others(self, connection: Connection) -> None:
+        """Wait for others that migrate, and let others wait; SQLite does that where a writing transaction begins."""
+        if not self.is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
 
     @property
     def _named(self) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, select, update
 
-from dentwatch.records import tables
+from dentwatch.records import kpi_changes, tables
 from dentwatch.records.annotations import Box
 from dentwatch.records.detections import Detection
+from dentwatch.records.monitoring_tables import monitoring_feed
 
 Status = Literal["pending", "done", "failed"]
 
@@ -30,7 +31,7 @@ class KeptPhoto:
 
     ``error`` is the reason why there is no answer about it; then everything after it is empty. ``reliable`` is whether
     it passed the quality gate. ``width`` and ``height`` are those of the upright photo in pixels; the perceptual hashes
-    are unsigned 64-bit numbers.
+    are unsigned 64-bit numbers; ``embedding`` is that of :mod:`dentwatch.data.embedding`, packed.
     """
 
     photo_id: str
@@ -42,6 +43,7 @@ class KeptPhoto:
     perceptual_hash: int | None = None
     mirrored_hash: int | None = None
     statistics: dict[str, Any] | None = None
+    embedding: bytes | None = None
     decode_ms: float | None = None
     infer_ms: float | None = None
     detections: tuple[KeptDetection, ...] = ()
@@ -108,6 +110,7 @@ def keep(connection: Connection, inspection: KeptInspection) -> None:
     """Add an inspection."""
     connection.execute(insert(tables.inspections).values(id=inspection.id, **_columns(inspection)))
     _keep_photos(connection, inspection)
+    _feed(connection, inspection)
 
 
 def complete(connection: Connection, inspection: KeptInspection) -> bool:
@@ -123,6 +126,7 @@ def complete(connection: Connection, inspection: KeptInspection) -> bool:
         delete(tables.inspection_photos).where(tables.inspection_photos.c.inspection_id == inspection.id)
     )
     _keep_photos(connection, inspection)
+    _feed(connection, inspection)
     return True
 
 
@@ -195,6 +199,14 @@ def count_pending(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(rows).where(rows.c.status == "pending")) or 0
 
 
+def oldest_pending(connection: Connection) -> datetime | None:
+    """When the inspection was accepted that waits longest for its answer; None where none waits."""
+    rows = tables.inspections
+    query = select(rows.c.created_at).where(rows.c.status == "pending").order_by(rows.c.created_at).limit(1)
+    oldest: datetime | None = connection.scalar(query)
+    return oldest
+
+
 def hold(connection: Connection, inspection_id: str, until: datetime | None) -> None:
     """Keep a claim longer; until None lets go of it, so that others can take it at once."""
     rows = tables.inspections
@@ -251,6 +263,14 @@ def _keep_photos(connection: Connection, inspection: KeptInspection) -> None:
         connection.execute(insert(tables.inspection_photos), photos)
     if detections := list(_detection_rows(inspection)):
         connection.execute(insert(tables.detections), detections)
+
+
+def _feed(connection: Connection, inspection: KeptInspection) -> None:
+    """Hand a finished inspection to monitoring, in the transaction that finishes it: once, and none is missed."""
+    if inspection.status != "pending":
+        kpi_changes.note(connection, "finished", inspection.id)
+    if inspection.status == "done":
+        connection.execute(insert(monitoring_feed).values(inspection_id=inspection.id))
 
 
 def _detection_rows(inspection: KeptInspection) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, update
 
+from dentwatch.records import kpi_changes
 from dentwatch.records.tables import listings
 
 
@@ -37,4 +38,6 @@ def register(connection: Connection, found: Sequence[Listing]) -> Registered:
         if changed.rowcount == 0:
             connection.execute(insert(listings).values(values))
             added += 1
+    if found:
+        kpi_changes.note(connection, "listing", *(listing.id for listing in found))
     return Registered(added, len(found) - added)

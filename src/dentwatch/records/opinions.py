@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, insert, select
 
-from dentwatch.records import tables
+from dentwatch.records import kpi_changes, tables
 from dentwatch.records.annotations import Box
 
 VerdictKind = Literal["right", "wrong", "missed"]
@@ -69,6 +69,7 @@ class Dispute:
 def add_feedback(connection: Connection, feedback: Feedback) -> None:
     """Keep feedback."""
     connection.execute(insert(tables.feedback).values(_columns(feedback)))
+    kpi_changes.note(connection, "said", feedback.inspection_id)
 
 
 def add_verdict(connection: Connection, verdict: Verdict) -> None:
@@ -76,6 +77,7 @@ def add_verdict(connection: Connection, verdict: Verdict) -> None:
     box = verdict.box
     sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height} if box else {}
     connection.execute(insert(tables.verdicts).values({**_columns(verdict), **sides}))
+    kpi_changes.note(connection, "said", verdict.inspection_id)
 
 
 def add_dispute(connection: Connection, dispute: Dispute) -> None:

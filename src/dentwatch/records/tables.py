@@ -111,6 +111,7 @@ inspection_photos = Table(
     Column("perceptual_hash", Hash64, nullable=True),
     Column("mirrored_hash", Hash64, nullable=True),
     Column("statistics", JSON, nullable=True),
+    Column("embedding", LargeBinary, nullable=True),  # half precision, see dentwatch.data.embedding
     Column("decode_ms", Float, nullable=True),
     Column("infer_ms", Float, nullable=True),
     UniqueConstraint("inspection_id", "position"),

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -27,10 +28,10 @@ from dentwatch.records import api_keys
 from dentwatch.records.api_keys import ApiKey
 from dentwatch.records.database import Database
 from dentwatch.serving import problems
+from dentwatch.serving.key_use import KeyUse
 from dentwatch.serving.permissions import ANONYMOUS, Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.server import is_loopback
-from dentwatch.serving.token_bucket import TokenBucket
 from dentwatch.settings import ServingSettings
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
@@ -55,22 +56,20 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="X-API-Ke
 
 @dataclass
 class _Holder:
-    """A key that was found valid, and what its holder is doing; times are in seconds of the clock."""
+    """A key that was found valid, and what it is used for; times are in seconds of the clock."""
 
     caller: Caller
-    bucket: TokenBucket
+    use: KeyUse
     asked_at: float
     confirmed_at: float
-    under_way: int = 0
 
     @contextmanager
-    def visit(self) -> Iterator[Caller]:
-        """One request, from its headers to the end of its answer."""
-        self.under_way += 1
+    def visit(self, place: int) -> Iterator[Caller]:
+        """One request at its place, from its headers to the end of its answer."""
         try:
             yield self.caller
         finally:
-            self.under_way -= 1
+            self.use.leave(place)
 
 
 class Access:
@@ -78,7 +77,8 @@ class Access:
 
     ``is_open`` lets everybody of this machine in as :data:`~dentwatch.serving.permissions.ANONYMOUS`; it is for a
     service that is bound to a loopback address and has no keys. A key that is shown counts all the same. ``clock``
-    gives seconds. Limits hold per process. Used from one event loop.
+    gives seconds, the same in all processes. Limits hold over all processes that count in ``counts``, a folder; None
+    counts for this one alone. Used from one event loop.
     """
 
     def __init__(
@@ -87,18 +87,25 @@ class Access:
         settings: ServingSettings,
         *,
         is_open: bool = False,
+        counts: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_open = is_open
         self._database = database
         self._settings = settings
         self._clock = clock
+        if counts is not None:
+            counts.mkdir(exist_ok=True)
+        self._counts = counts
+        self._uses: dict[str, KeyUse] = {}  # by the key's id
         self._holders: dict[bytes, _Holder] = {}  # by the key's digest; only keys that exist, so it stays small
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="access")
 
     def close(self) -> None:
-        """End the threads that ask the database."""
+        """End the threads that ask the database, and the counting."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for use in self._uses.values():
+            use.close()
 
     async def admit(self, headers: Headers) -> AbstractContextManager[Caller]:
         """What a request with ``headers`` is to be answered within; entering it gives the caller.
@@ -117,14 +124,16 @@ class Access:
             raise _unauthorised(
                 "key-refused", "The API key is unknown or was revoked.", f'{_REALM}, error="invalid_token"'
             )
-        most = self._settings.key_concurrency
-        if holder.under_way >= most:
+        place = holder.use.take_place()
+        if place is None:
+            most = self._settings.key_concurrency
             raise _too_many("too-many-at-once", f"{most} requests of this key are under way already.", 1)
-        if wait := holder.bucket.take(self._clock()):
+        if wait := holder.use.take_token(self._clock()):
+            holder.use.leave(place)
             raise _too_many(
                 "too-often", f"This key may make {self._settings.rate:g} requests per second.", math.ceil(wait)
             )
-        return holder.visit()
+        return holder.visit(place)
 
     async def _find(self, key: str) -> _Holder | None:
         """The holder of ``key``, confirmed lately by the database; None for a key that is not valid."""
@@ -160,8 +169,9 @@ class Access:
             return api_keys.authenticate(connection, key)
 
     def _new_holder(self, key: ApiKey, now: float) -> _Holder:
-        bucket = TokenBucket(self._settings.rate, self._settings.burst, now)
-        return _Holder(Caller(key.id, key.name, key.role), bucket, now, now)
+        if (use := self._uses.get(key.id)) is None:
+            use = self._uses[key.id] = KeyUse(key.id, self._settings, self._counts)
+        return _Holder(Caller(key.id, key.name, key.role), use, now, now)
 
 
 class Gate:

@@ -1,10 +1,10 @@
 """The HTTP service: the routes, and what stands before them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 
 from dentwatch.serving import access, contracts, problems, request_metrics, security_headers, tracing
 from dentwatch.serving.body_limit import BodyLimit
@@ -14,8 +14,11 @@ from dentwatch.serving.routes import health, inspections, listings, metrics, opi
 from dentwatch.serving.runtime import Runtime
 
 
-def create_app(runtime: Runtime) -> FastAPI:
-    """The service over ``runtime``, which it starts and closes."""
+def create_app(runtime: Runtime, routers: Sequence[Callable[[Runtime], APIRouter]] = ()) -> FastAPI:
+    """The service over ``runtime``, which it starts and closes.
+
+    ``routers`` make further routes over it: those of parts that serving does not know.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -36,6 +39,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     for router in (inspections, photos, reports, opinions, vehicles, listings, metrics):
         app.include_router(router.router(runtime))
+    for further in routers:
+        app.include_router(further(runtime))
     app.include_router(health.router(runtime, app.version))
     contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)
     problems.install(app)

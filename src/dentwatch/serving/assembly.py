@@ -26,10 +26,15 @@ from dentwatch.serving.severity import Severity, clearest, severities
 from dentwatch.serving.stages import stage
 from dentwatch.serving.valuation import Sighting, Valuation
 
+_OPTIONS = ("min_score", "vehicle_class", "device", "region", "traceparent")  # what is kept as JSON
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an inspection was asked for with, besides its photos; ``owner`` is the id of the key that asked."""
+    """What an inspection was asked for with, besides its photos; ``owner`` is the id of the key that asked.
+
+    ``traceparent`` is the trace (W3C, "Trace Context") that goes on when it is answered later.
+    """
 
     id: str
     created_at: datetime
@@ -37,9 +42,12 @@ class Request:
     vehicle_id: str | None = None
     listing_id: str | None = None
     channel: str | None = None
+    device: str | None = None
+    region: str | None = None
     captured_at: datetime | None = None
     min_score: float | None = None
     vehicle_class: str | None = None
+    traceparent: str | None = None
 
     def kept(self, photos: Sequence[KeptPhoto]) -> KeptInspection:
         """The inspection while it waits for its answer."""
@@ -53,7 +61,7 @@ class Request:
             listing_id=self.listing_id,
             channel=self.channel,
             captured_at=self.captured_at,
-            options={"min_score": self.min_score, "vehicle_class": self.vehicle_class},
+            options={name: getattr(self, name) for name in _OPTIONS},
         )
 
     @classmethod
@@ -228,6 +236,7 @@ class _Judged:
             perceptual_hash=perceptual,
             mirrored_hash=mirrored,
             statistics=asdict(examined.statistics),
+            embedding=examined.embedding,
             decode_ms=examined.answer.timing_ms.decode,
             infer_ms=examined.answer.timing_ms.infer,
             detections=self.detections,

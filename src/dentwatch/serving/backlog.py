@@ -79,7 +79,8 @@ class Backlog:
             return False
         pending, attempts = claimed
         if attempts > _MOST_ATTEMPTS:
-            await self._give_up(pending, f"The service ended {_MOST_ATTEMPTS} times while it looked at these photos.")
+            why = f"The service failed or ended {_MOST_ATTEMPTS} times while it looked at these photos."
+            await self._give_up(pending, why)
             return True
         renewing = asyncio.create_task(self._renew(pending.id))
         try:

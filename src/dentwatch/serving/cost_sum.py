@@ -37,8 +37,8 @@ class CostSum:
     """The distribution of the sum of ``costs``, on a grid of cells of ``cell`` or, for large sums, 2, 4, 8 … ``cell``.
 
     A range's ends are rounded to the grid; where none needs to be, and cells keep their width, one more cost never
-    lowers a quantile. Where one more cost makes :attr:`cell` wider, it may lower one by two cells at most, which is less
-    than a 4,000th of the sum. The order of ``costs`` makes no difference.
+    lowers a quantile. Where one more cost makes :attr:`cell` wider, it may lower one by two cells at most, which is
+    less than a 4,000th of the sum. The order of ``costs`` makes no difference.
     """
 
     def __init__(self, costs: Sequence[UncertainCost], cell: float) -> None:

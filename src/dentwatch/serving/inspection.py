@@ -5,17 +5,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dentwatch.data.decoding import DecodedPhoto, decode
+from dentwatch.data.shrinking import shrink
 from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics, lighting, photo_statistics
 from dentwatch.errors import PhotoError
 from dentwatch.records.detections import Detection
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.answers import DetectionAnswer, PhotoAnswer, PhotoFailure, PhotoResult, Timing
 from dentwatch.serving.detector import Detector
+from dentwatch.serving.engines.contract import Network
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,10 +37,14 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo on its way: pixels and statistics, and the milliseconds they took."""
+    """A photo on its way: pixels and statistics, and the milliseconds they took.
+
+    ``half`` is ``shrink(pixels.rgb, 2)``, which several measurements start from.
+    """
 
     name: str
     pixels: DecodedPhoto
+    half: NDArray[Any]
     statistics: PhotoStatistics
     milliseconds: float
 
@@ -45,14 +52,16 @@ class Decoded:
 class Inspector:
     """A model version and everything between a photo's bytes and the answer about it.
 
-    ``threads`` run the network; ``max_pixels`` is the most that a photo may decode to.
+    ``threads`` run the network; ``max_pixels`` is the most that a photo may decode to; ``network`` as in
+    :class:`.engine.Engine`.
     Raises :class:`dentwatch.errors.ModelError` when the model cannot be loaded.
     """
 
-    def __init__(self, bundle: ModelBundle, *, threads: int, max_pixels: int) -> None:
+    def __init__(self, bundle: ModelBundle, *, threads: int, max_pixels: int, network: Network | None = None) -> None:
         self.bundle = bundle
         self.model = bundle.name
-        self._detector = Detector(bundle, threads)
+        self._detector = Detector(bundle, threads, network=network)
+        self.engine = self._detector.engine
         self._max_pixels = max_pixels
         self._side = max(self._detector.input_size, STATISTICS_SIDE)
 
@@ -69,8 +78,9 @@ class Inspector:
             pixels = decode(photo.read(), max_pixels=self._max_pixels, target_side=self._side)
         except PhotoError as error:
             return PhotoFailure(photo=photo.name, error=str(error), reason=error.reason, model=self.model)
-        statistics = photo_statistics(pixels.rgb, (pixels.width, pixels.height))
-        return Decoded(photo.name, pixels, statistics, _milliseconds_since(start))
+        half = shrink(pixels.rgb, 2)
+        statistics = photo_statistics(pixels.rgb, (pixels.width, pixels.height), half)
+        return Decoded(photo.name, pixels, half, statistics, _milliseconds_since(start))
 
     def predict(self, decoded: Decoded, min_score: float | None = None) -> tuple[list[Detection], float]:
         """Pixels → detections (see :meth:`Detector.detect`), and the milliseconds they took."""

@@ -8,11 +8,12 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from dentwatch.errors import DatabaseError, DataError
 from dentwatch.records import audit, idempotency, inspections
@@ -32,7 +33,7 @@ from dentwatch.serving.quality_gate import QualityGate
 from dentwatch.serving.service import Examined, InspectionService
 from dentwatch.serving.shadow import Shadow, ShadowedPhoto
 from dentwatch.serving.stages import stage
-from dentwatch.serving.tracing import TRACER, in_context, note
+from dentwatch.serving.tracing import TRACER, carried, continued, in_context, note
 from dentwatch.serving.valuation import Valuation
 from dentwatch.settings import Settings
 
@@ -65,6 +66,7 @@ class Ask:
         asked = self.request
         parts = [
             [asked.vehicle_id, asked.listing_id, asked.channel, asked.min_score, asked.vehicle_class, self.webhook],
+            [asked.device, asked.region],
             [asked.captured_at.isoformat() if asked.captured_at else None],
             list(zip((upload.name for upload in self.uploads), photo_ids, strict=True)),
         ]
@@ -78,8 +80,9 @@ class _AlreadyAnsweredError(Exception):
 class Intake:
     """Makes inspections that last: what it returns is on the disk.
 
-    Raises :class:`RefusedError` 503 when that cannot be had (the disk is full, the database is gone) and 422 for an
-    Idempotency-Key that came with another request, and :class:`DataError` for a vehicle class without prices.
+    Raises :class:`RefusedError` 503 when that cannot be had (the disk is full, the database is gone), 422 for an
+    Idempotency-Key that came with another request, 413 for photos of too many pixels together, and :class:`DataError`
+    for a vehicle class without prices.
     """
 
     def __init__(
@@ -106,12 +109,13 @@ class Intake:
         """Look at the photos now; returns the finished inspection."""
         if (earlier := await self._earlier(ask)) is not None:
             return earlier
+        photos = _photos_of(ask)
+        await self._service.check(photos)
         self.check_room()
         note(ask.request.id)
         start = time.perf_counter()
         storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
         try:
-            photos = [Photo(upload.name, functools.partial(bytes, upload.data)) for upload in ask.uploads]
             inspector = self._service.models.answering(ask.request.vehicle_id)
             looked = await self._service.examine(photos, inspector, ask.request.min_score)
             photo_ids = await storing
@@ -128,21 +132,23 @@ class Intake:
         """Keep the photos and answer later; returns the pending inspection."""
         if (earlier := await self._earlier(ask)) is not None:
             return earlier
+        await self._service.check(_photos_of(ask))
         self.check_room()
         note(ask.request.id)
         photo_ids = await asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
         photos = [KeptPhoto(photo_id, upload.name) for photo_id, upload in zip(photo_ids, ask.uploads, strict=True)]
-        return await self._commit(ask, photo_ids, ask.request.kept(photos))
+        request = replace(ask.request, traceparent=carried())
+        return await self._commit(ask, photo_ids, request.kept(photos))
 
     async def finish(self, pending: KeptInspection) -> bool:
         """Look at the photos of a pending inspection and keep what was found; False when somebody else did."""
-        with TRACER.start_as_current_span("finish"):
-            note(pending.id)
-            return await self._finish(pending)
-
-    async def _finish(self, pending: KeptInspection) -> bool:
-        start = time.perf_counter()
         request = Request.of(pending)
+        with TRACER.start_as_current_span("finish", continued(request.traceparent)):
+            note(pending.id)
+            return await self._finish(pending, request)
+
+    async def _finish(self, pending: KeptInspection, request: Request) -> bool:
+        start = time.perf_counter()
         photos = [Photo(photo.name, functools.partial(self._store.get, photo.photo_id)) for photo in pending.photos]
         inspector = self._service.models.answering(request.vehicle_id)
         looked = await self._service.examine(photos, inspector, request.min_score)
@@ -226,7 +232,10 @@ class Intake:
             audit.append(connection, ask.actor, "inspection.submit", kept.id, {"photos": list(photo_ids)})
             if ask.key is not None:
                 digest = ask.digest(photo_ids)
-                idempotency.remember(connection, ask.request.owner, ask.key, digest, kept.id, kept.created_at)
+                try:
+                    idempotency.remember(connection, ask.request.owner, ask.key, digest, kept.id, kept.created_at)
+                except IntegrityError as error:  # PostgreSQL lets several write: another process has kept it meanwhile
+                    raise _AlreadyAnsweredError from error
             if ask.webhook is not None:
                 webhooks.enqueue(connection, kept.id, ask.webhook)
 
@@ -270,6 +279,10 @@ class Intake:
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Work that waits, for the disk or the network, away from the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._storing, in_context(work, *arguments))
+
+
+def _photos_of(ask: Ask) -> list[Photo]:
+    return [Photo(upload.name, functools.partial(bytes, upload.data)) for upload in ask.uploads]
 
 
 def without_others(document: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Ledger:
     """Writes to ``database`` from one thread, in the order of :meth:`write`.
 
     A change is a function of the connection. Its future is done when the change is on the disk; it carries what the
-    function returned, or what it raised, in which case nothing of that change stays and the others are not touched.
+    function returned, or what it raised, in which case nothing of that change stays and the others are not touched. A
+    future that is cancelled before its turn comes takes its change with it; later it is too late.
     """
 
     def __init__(self, database: Database) -> None:
@@ -61,6 +62,8 @@ class Ledger:
             return [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
 
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+        # From here on none of them can be cancelled; those whose sender has given up before are left out.
+        batch = [(change, future) for change, future in batch if future.set_running_or_notify_cancel()]
         metrics.COMMIT_CHANGES.observe(len(batch))
         outcomes: list[Callable[[], None]] = []
         try:

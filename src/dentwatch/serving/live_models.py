@@ -8,11 +8,13 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from dentwatch.errors import DentwatchError
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving import metrics
+from dentwatch.serving.engines.choice import choose
 from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve
 from dentwatch.settings import Settings
@@ -26,12 +28,14 @@ _log = logging.getLogger(__name__)
 class LiveModels:
     """What answers, kept up to date with the registry every ``serving.follow_seconds``.
 
-    ``ref`` as in :func:`~dentwatch.serving.models.resolve`; a model that is named by number or folder stays. Raises
+    ``ref`` as in :func:`~dentwatch.serving.models.resolve`; a model that is named by number or folder stays.
+    ``engines`` is the folder over which processes agree on the engine of each model, see :func:`.choice.choose`. Raises
     :class:`dentwatch.errors.ModelError` when it cannot be loaded.
     """
 
-    def __init__(self, settings: Settings, ref: str | None = None) -> None:
+    def __init__(self, settings: Settings, ref: str | None = None, engines: Path | None = None) -> None:
         self._settings = settings
+        self._engines = engines
         self._ref = ref
         self.champion = self._loaded(resolve(ref, settings))
         metrics.MODEL.labels("champion", self.champion.model).set(1)
@@ -119,6 +123,7 @@ class LiveModels:
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""
         serving = self._settings.serving
-        inspector = Inspector(bundle, threads=serving.threads, max_pixels=serving.max_pixels)
+        network = choose(bundle, serving, self._engines)
+        inspector = Inspector(bundle, threads=serving.threads, max_pixels=serving.max_pixels, network=network)
         inspector.warm_up()
         return inspector

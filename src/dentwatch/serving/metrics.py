@@ -74,7 +74,34 @@ PENDING = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+PENDING_SECONDS = Gauge(
+    "dentwatch_pending_oldest_seconds",
+    "Seconds that the oldest of the inspections has waited that wait for their answer.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+READY = Gauge(
+    "dentwatch_ready",
+    "1 while a part that inspections need can be used, 0 while it cannot.",
+    ["part"],
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+FREE_BYTES = Gauge(
+    "dentwatch_free_bytes",
+    "Free bytes of the disk of the home.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+LEAST_FREE_BYTES = Gauge(
+    "dentwatch_least_free_bytes",
+    "Free bytes of that disk below which no inspection is taken.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter("dentwatch_webhook_attempts_total", "Attempts to deliver a webhook.", ["outcome"], registry=REGISTRY)
+for _outcome in ("delivered", "put_off", "given_up"):
+    WEBHOOKS.labels(_outcome)  # an increase is seen only from a first value on
 MODEL = Gauge(
     "dentwatch_model_info",
     "1 for a model version that answers in this role, 0 for one that no longer does.",
@@ -109,11 +136,16 @@ def model_swapped(role: str, before: str | None, now: str | None) -> None:
         MODEL.labels(role, now).set(1)
 
 
+def of_all_processes() -> CollectorRegistry:
+    """The metrics of all processes that count together."""
+    if metrics_folder.VARIABLE not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
 def exposition(accept: str) -> tuple[bytes, str]:
     """All metrics in the form that ``accept`` (an HTTP header) prefers, and the media type of that form."""
-    registry = REGISTRY
-    if metrics_folder.VARIABLE in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, media_type = choose_encoder(accept)
-    return encode(registry), media_type
+    return encode(of_all_processes()), media_type

@@ -1,4 +1,4 @@
-"""The folder in which worker processes count, so that their metrics can be read as those of one service."""
+"""The folder that worker processes share: what they count there is that of one service, and they agree on engines."""
 
 import fcntl
 import os
@@ -12,7 +12,8 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client looks for the folder, once, when it is imported."""
 
 _PREFIX = "dentwatch-metrics-"
-_LOCK = "lock"
+LOCK = "lock"
+"""The file whose lock says that the folder is in use; it is as old as the folder."""
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (the folder itself is made with a name that nobody can guess)
 
 
@@ -31,7 +32,7 @@ class MetricsFolder:
         unlocked = self.path / "unlocked"
         self._lock = unlocked.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        unlocked.rename(self.path / _LOCK)  # under this name it is never seen without its lock
+        unlocked.rename(self.path / LOCK)  # under this name it is never seen without its lock
         os.environ[VARIABLE] = str(self.path)
         return self
 
@@ -48,7 +49,7 @@ class MetricsFolder:
 
 
 def _remove_abandoned(place: Path) -> None:
-    for lock in place.glob(f"{_PREFIX}*/{_LOCK}"):
+    for lock in place.glob(f"{_PREFIX}*/{LOCK}"):
         with suppress(OSError), lock.open("r+") as file:  # somebody else's, or locked: then it is in use
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent, ignore_errors=True)

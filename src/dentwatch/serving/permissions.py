@@ -19,17 +19,23 @@ class Permission(StrEnum):
     REGISTER_LISTINGS = "register listings"
     USE_MODEL = "use the model routes"  # stateless: nothing is kept
     SEE_METRICS = "see metrics"
+    SEE_MONITORING = "see drift, incidents and KPIs"
+    HANDLE_INCIDENTS = "handle incidents"
 
 
 _SEE = {Permission.SEE_INSPECTIONS, Permission.SEE_PHOTOS}
 _USE = _SEE | {Permission.SUBMIT_INSPECTIONS, Permission.GIVE_FEEDBACK, Permission.OPEN_DISPUTES}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: frozenset(_SEE | {Permission.SEE_ALL_INSPECTIONS}),
+    Role.VIEWER: frozenset(_SEE | {Permission.SEE_ALL_INSPECTIONS, Permission.SEE_MONITORING}),
     Role.SELLER: frozenset(_USE | {Permission.REGISTER_LISTINGS}),
-    Role.INSPECTOR: frozenset(_USE | {Permission.SEE_ALL_INSPECTIONS, Permission.GIVE_VERDICTS}),
+    Role.INSPECTOR: frozenset(
+        _USE | {Permission.SEE_ALL_INSPECTIONS, Permission.GIVE_VERDICTS, Permission.SEE_MONITORING}
+    ),
     Role.ENGINEER: frozenset(
-        _USE | {Permission.SEE_ALL_INSPECTIONS, Permission.USE_MODEL, Permission.SEE_METRICS},
+        _USE
+        | {Permission.SEE_ALL_INSPECTIONS, Permission.USE_MODEL, Permission.SEE_METRICS}
+        | {Permission.SEE_MONITORING, Permission.HANDLE_INCIDENTS}
     ),
     Role.ADMIN: frozenset(Permission),
 }

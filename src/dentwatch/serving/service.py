@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dentwatch.data.embedding import packed, photo_embedding
 from dentwatch.data.perceptual_hash import perceptual_hashes
 from dentwatch.data.statistics import PhotoStatistics
 from dentwatch.records.detections import Detection
@@ -16,6 +17,7 @@ from dentwatch.serving.answers import PhotoAnswer, PhotoFailure, PhotoResult
 from dentwatch.serving.inspection import Decoded, Inspector, Photo
 from dentwatch.serving.live_models import LiveModels
 from dentwatch.serving.photo_reuse import is_distinctive
+from dentwatch.serving.pixel_limit import check_pixels, may_exceed
 from dentwatch.serving.stages import stage
 from dentwatch.serving.tracing import in_context
 from dentwatch.serving.views import ViewFeatures, features_of
@@ -29,14 +31,15 @@ class Examined:
     """A photo that was looked at for an inspection: the answer, and what else its pixels were needed for.
 
     ``hashes`` are the perceptual hashes of the photo and of its mirror image, None where it shows too little to be
-    told from others; ``features`` what makes it findable in other photos of the vehicle, None where nothing asks.
-    ``decoded`` are the pixels, kept where a challenger is to see them, too.
+    told from others; ``embedding`` is the packed embedding; ``features`` what makes it findable in other photos of the
+    vehicle, None where nothing asks. ``decoded`` are the pixels, kept where a challenger is to see them, too.
     """
 
     answer: PhotoAnswer
     detections: tuple[Detection, ...]
     statistics: PhotoStatistics
     hashes: tuple[int, int] | tuple[None, None]
+    embedding: bytes
     features: ViewFeatures | None
     decoded: Decoded | None = None
 
@@ -49,6 +52,7 @@ class InspectionService:
 
     def __init__(self, settings: Settings, models: LiveModels) -> None:
         self.models = models
+        self._limits = settings.serving
         self._most = settings.serving.concurrency
         self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="look")
         self._started = time.monotonic()
@@ -63,8 +67,20 @@ class InspectionService:
         """Seconds since the models were loaded."""
         return time.monotonic() - self._started
 
+    async def check(self, photos: Sequence[Photo]) -> None:
+        """Raise :class:`.problems.RefusedError` (413) for photos of more than ``serving.max_request_pixels`` together.
+
+        Their headers are read for it, and only where so many photos may have so many pixels.
+        """
+        if may_exceed(len(photos), self._limits):
+            await self.run(check_pixels, photos, self._limits)
+
     async def inspect(self, photos: Sequence[Photo], min_score: float | None) -> list[PhotoResult]:
-        """One answer per photo, in their order; ``min_score`` as in :meth:`.detector.Detector.detect`."""
+        """One answer per photo, in their order; ``min_score`` as in :meth:`.detector.Detector.detect`.
+
+        Raises what :meth:`check` raises.
+        """
+        await self.check(photos)
         inspector = self.models.champion
         return await self._each(photos, lambda photo: _inspected(inspector, photo, min_score))
 
@@ -118,7 +134,8 @@ def _examined(
         answer=inspector.encode(decoded, detections, milliseconds),
         detections=tuple(detections),
         statistics=decoded.statistics,
-        hashes=perceptual_hashes(rgb) if is_distinctive(decoded.statistics) else (None, None),
+        hashes=perceptual_hashes(rgb, decoded.half) if is_distinctive(decoded.statistics) else (None, None),
+        embedding=packed(photo_embedding(rgb, decoded.half)),
         features=features_of(rgb) if compare and detections else None,
         decoded=decoded if shadowed else None,
     )

@@ -56,7 +56,8 @@ def _candidates(
         ties = np.flatnonzero(values == last)[: MAX_CANDIDATES - len(above)]
         fitting = np.concatenate([above, ties])
         passing, values = passing[fitting], values[fitting]
-    return passing[np.lexsort((passing, -values))]
+    best: NDArray[np.intp] = passing[np.lexsort((passing, -values))]
+    return best
 
 
 def _greedy(boxes: NDArray[np.float32], labels: NDArray[np.intp], iou: float, limit: int) -> NDArray[np.intp]:

@@ -7,19 +7,16 @@ light is simulated in linear light with shot noise, as a camera would see it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.linear_light import LINEAR, darken, to_srgb
 from dentwatch.training.run_settings import AugmentationSettings
 
 IGNORE = -1
 _PAD = 114
-_LINEAR_STEPS = 1 << 16
-_SHOT = 0.004  # photon noise: variance per unit of linear signal, about ISO 1600 on a phone at full exposure
-_READ = 0.00002  # sensor noise: variance at black
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +28,6 @@ class LabelledPhoto:
     rgb: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
-
-
-def to_linear(srgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IEC 61966-2-1 decoding, [0, 1] → [0, 1]."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IEC 61966-2-1 encoding, [0, 1] → [0, 1]."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
-
-
-_DECODE = to_linear(np.arange(256, dtype=np.float32) / np.float32(255))
-_ENCODE = np.rint(to_srgb(np.linspace(0, 1, _LINEAR_STEPS, dtype=np.float32)) * 255).astype(np.uint8)
-
-
-def _noise_levels() -> NDArray[np.float32]:
-    """The normal distribution in 256 equally likely steps, ``(256,)``, of mean 0 and variance 1."""
-    levels = np.array([NormalDist().inv_cdf((step + 0.5) / 256) for step in range(256)], np.float32)
-    return np.asarray(levels / levels.std(), np.float32)
-
-
-_NOISE = _noise_levels()
-
-
-def darken(rgb: NDArray[np.uint8], stops: float, rng: np.random.Generator, amplified: float = 0.0) -> NDArray[np.uint8]:
-    """The photo exposed ``stops`` (negative: darker) differently in linear light, with the noise of that exposure.
-
-    ``amplified``: stops that the camera's ISO adds afterwards, to signal and noise alike.
-    Photon noise has variance proportional to the signal, read noise is constant (Foi et al., "Practical
-    Poissonian-Gaussian noise modeling", 2008). A value and a random byte, which chooses the noise, look the answer up
-    in a table: five times as fast as the arithmetic for each value.
-    """
-    linear = _DECODE * np.float32(2.0**stops)
-    noisy = linear[:, None] + np.sqrt(_SHOT * linear + _READ)[:, None] * _NOISE
-    noisy *= np.float32(2.0**amplified)
-    table = _ENCODE[(np.clip(noisy, 0, 1) * (_LINEAR_STEPS - 1)).astype(np.uint16)]
-    places = rgb.astype(np.uint16)
-    places <<= 8
-    places |= rng.integers(0, 256, rgb.shape, np.uint8)
-    return np.asarray(table.ravel().take(places), np.uint8)
 
 
 class Augmenter:
@@ -187,7 +143,7 @@ def _shift_colour(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     mixed = cv2.addWeighted(rgb, saturation, grey, 1 - saturation, 0)
     gain = 2.0 ** (rng.uniform(-0.5, 0.5) + rng.normal(0, 0.08, 3))
-    encoded = to_srgb(np.clip(_DECODE[:, None] * gain[None].astype(np.float32), 0, 1))
+    encoded = to_srgb(np.clip(LINEAR[:, None] * gain[None].astype(np.float32), 0, 1))
     contrast = rng.uniform(0.8, 1.2)
     table = np.clip(((encoded - 0.45) * contrast + 0.45) * 255, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(mixed, table[None]), np.uint8)

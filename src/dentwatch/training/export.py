@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dentwatch.errors import ExportError
+from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE, difference
 from dentwatch.training.detection_module import as_input
 from dentwatch.training.detectors.contract import Detector
 
 OPSET = 18
 PARITY_BATCHES = (1, 2, 4, 8)
-BOX_TOLERANCE = 0.05
-"""Largest difference of a box side, pixels of the input, between the network and the file: invisible in an answer."""
-SCORE_TOLERANCE = 1e-4
-"""Largest difference of a score."""
-_COMPARED = 20  # best candidates per photo and label whose boxes are compared
-_COMPARED_SCORE = 0.05  # weaker ones are not answered, and of equally weak ones the two may keep others
 
 
 class _Served(nn.Module):
@@ -81,21 +76,4 @@ def _parity(served: _Served, path: Path, photos: NDArray[np.uint8]) -> dict[str,
             f"{worst['scores']:.3g}; {BOX_TOLERANCE} and {SCORE_TOLERANCE} are allowed.",
             "The model is not registered. Report this with the detector's name and size.",
         )
-    return worst
-
-
-def difference(network: Sequence[Any], exported: Sequence[Any]) -> dict[str, float]:
-    """Largest differences between two pairs of boxes ``(N, A, 4)`` and scores ``(N, A, C)``.
-
-    Scores are compared by rank. Each of the network's best boxes is compared with the nearest box of the file, because
-    candidates that are equally good may be listed in another order.
-    """
-    worst = {"boxes": 0.0, "scores": 0.0}
-    for boxes, scores, other_boxes, other_scores in zip(*network, *exported, strict=True):
-        ranked, other_ranked = np.sort(scores, axis=0), np.sort(other_scores, axis=0)
-        worst["scores"] = max(worst["scores"], float(np.abs(ranked - other_ranked).max(initial=0)))
-        best = np.unique(np.argsort(-scores, axis=0, kind="stable")[:_COMPARED])
-        best = best[scores[best].max(axis=1) >= _COMPARED_SCORE]
-        gaps = np.abs(boxes[best][:, None] - other_boxes[None]).max(axis=2).min(axis=1)
-        worst["boxes"] = max(worst["boxes"], float(gaps.max(initial=0)))
     return worst

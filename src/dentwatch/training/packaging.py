@@ -1,5 +1,6 @@
 """From a fitted network to a model version: exported, proven, given thresholds, evaluated, described, registered."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from dentwatch.errors import DataError
 from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.model_bundle import (
     CARD_NAME,
@@ -19,11 +21,13 @@ from dentwatch.records.model_bundle import (
 )
 from dentwatch.records.model_card import Figure, write_card
 from dentwatch.records.photos import PhotoStore
+from dentwatch.records.quality_limits import QUALITY_NAME
 from dentwatch.settings import Settings
 from dentwatch.training.evaluation.calibration import calibrate
 from dentwatch.training.evaluation.evaluator import evaluate_bundle
 from dentwatch.training.evaluation.matching import match
 from dentwatch.training.evaluation.operating import ThresholdRule
+from dentwatch.training.evaluation.quality_limits import measure_quality_limits
 from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
 from dentwatch.training.export import export_onnx
@@ -33,6 +37,7 @@ from dentwatch.training.run_folder import RunRecord
 from dentwatch.training.starting_weights import calibration_photos
 
 Report = Callable[[str, int, int], None]
+_log = logging.getLogger(__name__)
 
 _CARD_FIGURES = (
     "ap50",
@@ -88,6 +93,7 @@ def package(
     calibration = calibrate(match(result.outcomes(), result.labels))
     spec = bundle.spec.model_copy(update={"thresholds": result.scores, "calibration": calibration, "metrics": metrics})
     bundle = ModelBundle.write_spec(model, spec)
+    add_quality_limits(ModelBundle.load(model, record.name), record, dataset, settings, progress)
     card = write_card(spec, evaluation={"val": card_figures(result)}, data=dataset.info, command=command)
     (model / CARD_NAME).write_text(card, encoding="utf-8")
     report = folder / "report"
@@ -95,6 +101,33 @@ def package(
     write_report(result, report / REPORT_NAME, photos, curve)
     result.save(report)
     return bundle, result
+
+
+def add_quality_limits(
+    bundle: ModelBundle, record: RunRecord, dataset: DatasetVersion, settings: Settings, progress: Report | None
+) -> None:
+    """Measure the model's quality limits into its folder.
+
+    A model that finds nothing has none; the gate then judges by those that ship with the package.
+    """
+    (bundle.folder / QUALITY_NAME).unlink(missing_ok=True)  # of a run that was cut off
+    if not record.settings.quality_photos:
+        return
+    try:
+        measured = measure_quality_limits(
+            bundle,
+            dataset,
+            PhotoStore(settings.photo_store_url),
+            most_photos=record.settings.quality_photos,
+            seed=record.settings.seed,
+            threads=settings.serving.threads,
+            max_pixels=settings.data.max_pixels,
+            progress=progress,
+        )
+    except DataError as error:
+        _log.warning("The model gets no quality limits of its own: %s", error.message)
+        return
+    measured.limits.save(bundle.folder / QUALITY_NAME)
 
 
 def card_figures(result: EvaluationResult) -> dict[str, Figure]:

@@ -57,5 +57,8 @@ class RunSettings(BaseModel):
     )
     devices: int = Field(1, ge=1, description="Processes (CPU) or GPUs that train together (DDP).")
     loader_workers: int = Field(1, ge=0, description="Processes that prepare photos.")
+    quality_photos: int = Field(
+        30, ge=0, description="Most val photos that the model's quality limits are measured on; 0 measures none."
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     cache_side: int = Field(640, ge=32, description="Longer side of the photos in the decoded cache, pixels.")

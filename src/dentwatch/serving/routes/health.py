@@ -1,18 +1,13 @@
 """``/healthz`` and ``/readyz``: whether the process lives, and whether it can take inspections."""
 
-import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from dentwatch.errors import DentwatchError
-from dentwatch.serving.problems import RefusedError
+from dentwatch.serving import vital_signs
 from dentwatch.serving.runtime import Runtime
-
-_PATIENCE_SECONDS = 3.0
 
 
 class Health(BaseModel):
@@ -20,6 +15,7 @@ class Health(BaseModel):
 
     status: Literal["ok"]
     model: str
+    engine: str = Field(description="What runs the model's network: `onnxruntime`, `openvino` or `onnxruntime-int8`.")
     version: str = Field(description="Of Dentwatch.")
     uptime_s: float
 
@@ -38,8 +34,13 @@ def router(runtime: Runtime, version: str) -> APIRouter:
     @routes.get("/healthz", summary="Whether the service answers, and with which model")
     async def health() -> Health:
         """Answers as long as the process can serve."""
+        champion = runtime.models.champion
         return Health(
-            status="ok", model=runtime.service.model, version=version, uptime_s=round(runtime.service.uptime, 3)
+            status="ok",
+            model=champion.model,
+            engine=champion.engine,
+            version=version,
+            uptime_s=round(runtime.service.uptime, 3),
         )
 
     @routes.get(
@@ -49,32 +50,11 @@ def router(runtime: Runtime, version: str) -> APIRouter:
     )
     async def readiness(response: Response) -> Readiness:
         """The registry may be out of reach without that: then the model stays as it is, and this says so."""
-        database, photos = await asyncio.gather(_answer(runtime, _database), _answer(runtime, _photos))
-        ready = database == photos == "ok"
+        parts = await vital_signs.parts(runtime)
+        ready = all(said == vital_signs.OK for said in parts.values())
         if not ready:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        registry = runtime.models.problem or "ok"
-        return Readiness(ready=ready, parts={"database": database, "photos": photos, "registry": registry})
+        registry = runtime.models.problem or vital_signs.OK
+        return Readiness(ready=ready, parts={**parts, "registry": registry})
 
     return routes
-
-
-def _database(runtime: Runtime) -> None:
-    runtime.database.check()
-
-
-def _photos(runtime: Runtime) -> None:
-    runtime.intake.check_room()
-    runtime.store.check()
-
-
-async def _answer(runtime: Runtime, check: Callable[[Runtime], None]) -> str:
-    try:
-        await asyncio.wait_for(runtime.intake.in_thread(check, runtime), _PATIENCE_SECONDS)
-    except TimeoutError:
-        return f"no answer within {_PATIENCE_SECONDS:g} s"
-    except RefusedError as error:
-        return str(error.detail)
-    except DentwatchError as error:
-        return error.message
-    return "ok"

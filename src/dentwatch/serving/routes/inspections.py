@@ -37,6 +37,8 @@ class InspectionFields(BaseModel):
     vehicle_id: str | None = Field(None, min_length=1, max_length=200, description="What the photos belong to.")
     listing_id: str | None = Field(None, min_length=1, max_length=200, description="Where it is offered for sale.")
     channel: str | None = Field(None, min_length=1, max_length=100, description="Where the photos come from.")
+    device: str | None = Field(None, min_length=1, max_length=100, description="What they were taken with.")
+    region: str | None = Field(None, min_length=1, max_length=100, description="Where they were taken.")
     captured_at: Moment | None = Field(None, description="When they were taken, with time zone.")
     min_score: float | None = Field(
         None, ge=0, le=1, description="Least score to answer; default: the model's own thresholds."

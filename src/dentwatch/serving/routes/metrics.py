@@ -4,11 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
 
-from dentwatch.records import inspections
-from dentwatch.serving import metrics
+from dentwatch.serving import metrics, vital_signs
 from dentwatch.serving.access import REFUSALS, require
 from dentwatch.serving.permissions import Caller, Permission
-from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
 
 _TEXT = {"schema": {"type": "string"}}
@@ -29,10 +27,7 @@ def router(runtime: Runtime) -> APIRouter:
         accept: Annotated[str, Header()] = "",
     ) -> Response:
         """Of all worker processes together; in OpenMetrics where `Accept` prefers it."""
-        try:
-            metrics.PENDING.set(await runtime.intake.read(inspections.count_pending))
-        except RefusedError:  # the other metrics tell about that
-            metrics.PENDING.set(float("nan"))
+        await vital_signs.take(runtime)
         body, media_type = await runtime.intake.in_thread(metrics.exposition, accept)
         return Response(body, headers={"Content-Type": media_type})
 

@@ -1,7 +1,8 @@
 """What a model still finds when photos get worse, step by step.
 
-Each annotated photo is looked at as it was taken and after each step of :data:`.degradation.DEGRADATIONS`, by the
-detector that serves, at its operating thresholds. Recall after a step is held against that on the same photos as taken.
+Each annotated photo is looked at as it was taken and after each step of
+:data:`~dentwatch.data.degradation.DEGRADATIONS`, by the detector that serves, at its operating thresholds. Recall after
+a step is held against that on the same photos as taken.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dentwatch.data.decoding import DecodedPhoto, decode
+from dentwatch.data.degradation import DEGRADATIONS, Degradation, Kind, Photo
 from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics, photo_statistics
 from dentwatch.errors import DataError
 from dentwatch.records.annotations import PhotoRecord
@@ -17,7 +19,6 @@ from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.quality_limits import Retained
 from dentwatch.serving.detector import Detector
-from dentwatch.training.evaluation.degradation import DEGRADATIONS, Degradation, Kind, Photo
 from dentwatch.training.evaluation.evaluator import Progress
 from dentwatch.training.evaluation.intervals import intervals
 from dentwatch.training.evaluation.matching import MATCH_IOUS, Flags, Floats, Integers, PhotoOutcome, match

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import isotonic_regression
 
+from dentwatch.data.degradation import DEGRADATIONS, Degradation, Kind
 from dentwatch.data.statistics import STATISTICS_SIDE
 from dentwatch.records.annotations import Split
 from dentwatch.records.datasets import DatasetVersion
@@ -22,7 +23,6 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.quality_limits import QualityLimit, QualityLimits, QualityReason, Retained
 from dentwatch.serving.detector import Detector
-from dentwatch.training.evaluation.degradation import DEGRADATIONS, Degradation, Kind
 from dentwatch.training.evaluation.degraded_recall import DegradedRecall, look_at
 from dentwatch.training.evaluation.evaluator import Progress, annotated_photos
 from dentwatch.training.evaluation.intervals import RESAMPLES, draw

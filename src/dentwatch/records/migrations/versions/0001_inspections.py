@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("perceptual_hash", sa.BigInteger(), nullable=True),
         sa.Column("mirrored_hash", sa.BigInteger(), nullable=True),
         sa.Column("statistics", sa.JSON(), nullable=True),
+        sa.Column("embedding", sa.LargeBinary(), nullable=True),
         sa.Column("decode_ms", sa.Float(), nullable=True),
         sa.Column("infer_ms", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -211,6 +212,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     op.create_index(op.f("ix_verdicts_inspection_id"), "verdicts", ["inspection_id"], unique=False)
+    # ### end Alembic commands ###
 
 
 def downgrade() -> None:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dentwatch.data.degradation import DEGRADATIONS, Degradation, Kind, Photo, over_exposure
+from dentwatch.data.linear_light import to_linear
 from dentwatch.data.statistics import photo_statistics
-from dentwatch.training.augmentation import to_linear
-from dentwatch.training.evaluation.degradation import DEGRADATIONS, Degradation, Kind, Photo, over_exposure
 
 
 def _street() -> Photo:

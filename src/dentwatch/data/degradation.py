@@ -12,16 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.training.augmentation import darken, to_linear, to_srgb
+from dentwatch.data.linear_light import LINEAR, darken, encode
 
 Kind = Literal["low_light", "over_exposure", "defocus", "motion", "downscale", "veil", "noise", "jpeg"]
 
 Photo = NDArray[np.uint8]
 """Upright sRGB, uint8 ``(H, W, 3)``."""
 
-_LINEAR = to_linear(np.arange(256, dtype=np.float32) / np.float32(255))
-_STEPS = 1 << 16
-_SRGB = np.rint(to_srgb(np.linspace(0, 1, _STEPS, dtype=np.float32)) * 255).astype(np.uint8)
 _SUBPIXELS = 4  # bits of a pixel's fraction that OpenCV draws lines with
 
 
@@ -42,7 +39,7 @@ def low_light(rgb: Photo, stops: float, rng: np.random.Generator) -> Photo:
 
 def over_exposure(rgb: Photo, stops: float, _rng: np.random.Generator) -> Photo:
     """``stops`` more light than there was; what exceeds white is lost."""
-    return np.asarray(cv2.LUT(rgb, _encoded(_LINEAR * np.float32(2.0**stops))), np.uint8)
+    return np.asarray(cv2.LUT(rgb, encode(LINEAR * np.float32(2.0**stops))), np.uint8)
 
 
 def defocus(rgb: Photo, radius: float, _rng: np.random.Generator) -> Photo:
@@ -78,8 +75,8 @@ def downscale(rgb: Photo, side: float, _rng: np.random.Generator) -> Photo:
 
 def veil(rgb: Photo, share: float, _rng: np.random.Generator) -> Photo:
     """Fog, a fogged lens or a finger before it: ``share`` of the light is the photo's mean colour, spread evenly."""
-    means = _LINEAR[rgb].reshape(-1, 3).mean(axis=0)
-    tables = [_encoded(_LINEAR * np.float32(1 - share) + mean * np.float32(share)) for mean in means]
+    means = LINEAR[rgb].reshape(-1, 3).mean(axis=0)
+    tables = [encode(LINEAR * np.float32(1 - share) + mean * np.float32(share)) for mean in means]
     return np.asarray(cv2.LUT(rgb, np.stack(tables, axis=-1)[None]), np.uint8)
 
 
@@ -107,12 +104,7 @@ DEGRADATIONS: tuple[Degradation, ...] = (
 )
 
 
-def _encoded(linear: NDArray[np.float32]) -> Photo:
-    # A table: several times as fast as a power per value.
-    return _SRGB[(np.clip(linear, 0, 1) * (_STEPS - 1) + np.float32(0.5)).astype(np.uint16)]
-
-
 def _blurred(rgb: Photo, kernel: NDArray[Any]) -> Photo:
-    linear = _LINEAR[rgb]
+    linear = LINEAR[rgb]
     blurred = cv2.filter2D(linear, -1, (kernel / kernel.sum()).astype(np.float32), borderType=cv2.BORDER_REFLECT)
-    return _encoded(blurred)
+    return encode(blurred)

@@ -1,0 +1,1 @@
+"""Monitoring: drift, its cause and its harm, performance, KPIs, alerts."""

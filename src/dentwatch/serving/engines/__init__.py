@@ -1,0 +1,1 @@
+"""What runs a model's ONNX graph: ONNX Runtime always, OpenVINO where it is installed, and the choice between them."""

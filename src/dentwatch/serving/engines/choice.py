@@ -1,0 +1,166 @@
+"""Which engine runs a model: the fastest one whose boxes on the check photos are the reference's.
+
+ONNX Runtime with 32 bits is the reference. Another engine must be clearly faster (:data:`LEAD`), so that chance does
+not decide; and the worker processes of a service agree, because the first one writes down what it has chosen.
+"""
+
+import fcntl
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dentwatch.errors import MissingExtraError
+from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.serving.engines import int8, onnx_runtime, openvino
+from dentwatch.serving.engines.check_photos import check_images
+from dentwatch.serving.engines.contract import Answer, Network
+from dentwatch.serving.engines.onnx_runtime import OnnxRuntime
+from dentwatch.serving.engines.openvino import OpenVino
+from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE, agreement, difference
+from dentwatch.settings import ServingSettings
+
+LEAD = 0.9
+"""Most time that an engine may take, as a share of the reference's, to be chosen for its speed."""
+LEAST_AGREEMENT = 0.99
+"""Least F1 of the boxes of 8 bits against those of 32."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Trial:
+    """An engine's answers about the check photos, one by one as photos are answered, and its times in seconds."""
+
+    network: Network
+    answers: list[Answer] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def look(self, photo: NDArray[np.uint8]) -> None:
+        """Answer about another photo ``(1, S, S, 3)``."""
+        start = time.perf_counter()
+        self.answers.append(self.network.run(photo))
+        self.seconds.append(time.perf_counter() - start)
+
+    @property
+    def answer(self) -> Answer:
+        """About all photos."""
+        boxes, scores = zip(*self.answers, strict=True)
+        return np.concatenate(boxes), np.concatenate(scores)
+
+    @property
+    def milliseconds(self) -> float:
+        """The median time of a photo."""
+        return statistics.median(self.seconds) * 1000
+
+
+def check(settings: ServingSettings) -> None:
+    """Raise :class:`MissingExtraError` for an engine that the settings ask for and that is not installed."""
+    if settings.engine == openvino.NAME and not openvino.is_installed():
+        raise MissingExtraError(
+            "The setting serving.engine asks for OpenVINO, which is not installed.",
+            "Run `pip install 'dentwatch[openvino]'`, or set DENTWATCH_SERVING__ENGINE=auto.",
+        )
+    if settings.int8 and not int8.is_installed():
+        raise MissingExtraError(
+            "The setting serving.int8 needs a package that is not installed: onnx.",
+            "Run `pip install 'dentwatch[int8]'`, or set DENTWATCH_SERVING__INT8=false.",
+        )
+
+
+def choose(bundle: ModelBundle, settings: ServingSettings, folder: Path | None = None) -> Network:
+    """The engine for ``bundle``, loaded and logged with the figures.
+
+    Processes that give the same ``folder`` and settings get the same one. Raises :class:`ModelError` for a model that
+    the reference cannot load, and what :func:`check` raises. Another engine that cannot load it is not chosen.
+    """
+    check(settings)
+    if not (others := _others(settings)):
+        return OnnxRuntime(bundle, settings.threads)
+    with _place(folder) as place, (place / f"{bundle.fingerprint}.engine").open("a+") as chosen:
+        fcntl.flock(chosen, fcntl.LOCK_EX)  # until it is closed: the others wait, and then read
+        chosen.seek(0)
+        if name := chosen.read():
+            return _loaded(name, bundle, settings, place)
+        network = _best(bundle, settings, others, place)
+        chosen.write(network.name)
+    return network
+
+
+def _others(settings: ServingSettings) -> list[str]:
+    """The engines that are tried besides the reference."""
+    wanted = settings.engine in ("auto", openvino.NAME) and openvino.is_installed()
+    return [*([openvino.NAME] if wanted else []), *([int8.NAME] if settings.int8 else [])]
+
+
+@contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="dentwatch-engine-") as own:
+        yield Path(own)
+
+
+def _loaded(name: str, bundle: ModelBundle, settings: ServingSettings, place: Path) -> Network:
+    if name == openvino.NAME:
+        return OpenVino(bundle, settings.threads)
+    if name == int8.NAME:
+        return OnnxRuntime(bundle, settings.threads, path=_int8_path(bundle, place), name=name)
+    return OnnxRuntime(bundle, settings.threads)
+
+
+def _int8_path(bundle: ModelBundle, place: Path) -> Path:
+    return place / f"{bundle.fingerprint}.int8.onnx"
+
+
+def _best(bundle: ModelBundle, settings: ServingSettings, others: Sequence[str], place: Path) -> Network:
+    photos = check_images(bundle.spec.preprocessing)
+    reference = _Trial(OnnxRuntime(bundle, settings.threads))
+    for photo in photos:
+        reference.look(photo[None])
+    best, figures = reference, [f"{reference.network.name} {reference.milliseconds:.1f} ms"]
+    for name in others:
+        try:
+            trial = _tried(name, bundle, settings, place, photos)
+            refusal = _refusal(name, reference.answer, trial.answer, bundle)
+        except Exception as error:  # another engine's troubles, of whatever kind, are no reason not to serve
+            refusal = f"it fails: {type(error).__name__}: {onnx_runtime.told(error)}"
+        if refusal:
+            _log.warning("The engine %s is not used for %s: %s.", name, bundle.name, refusal)
+            continue
+        figures.append(f"{name} {trial.milliseconds:.1f} ms")
+        if name == settings.engine or trial.milliseconds <= LEAD * best.milliseconds:
+            best = trial
+    _log.info("The engine of %s is %s (%s a photo).", bundle.name, best.network.name, ", ".join(figures))
+    return best.network
+
+
+def _tried(name: str, bundle: ModelBundle, settings: ServingSettings, place: Path, photos: NDArray[np.uint8]) -> _Trial:
+    if name == int8.NAME:
+        int8.quantise(bundle, photos, _int8_path(bundle, place))
+    trial = _Trial(_loaded(name, bundle, settings, place))
+    for photo in photos:
+        trial.look(photo[None])
+    return trial
+
+
+def _refusal(name: str, due: Answer, found: Answer, bundle: ModelBundle) -> str:
+    """Why an engine that gives the answers ``found`` is not to be used; empty where it may be."""
+    if [part.shape for part in found] != [part.shape for part in due]:
+        return f"it answers in the shapes {[part.shape for part in found]} instead of {[part.shape for part in due]}"
+    if name == int8.NAME:
+        alike = agreement(due, found, bundle.spec)
+        return "" if alike >= LEAST_AGREEMENT else f"its boxes are others (F1 {alike:.2f} against 32 bits)"
+    gaps = difference(due, found)
+    if gaps["boxes"] <= BOX_TOLERANCE and gaps["scores"] <= SCORE_TOLERANCE:
+        return ""
+    return f"its boxes differ by {gaps['boxes']:.3g} pixels and its scores by {gaps['scores']:.3g}"

@@ -1,0 +1,101 @@
+"""Detectors are armed with the champion's photos, else with its first traffic once that is enough."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from inspected import keep, vehicle
+from rectangles import rectangle_graph, write_bundle
+
+from dentwatch import settings
+from dentwatch.monitoring.arming import WARM_UP_PHOTOS, Arming
+from dentwatch.records.database import Database
+from dentwatch.records.inspections import KeptInspection
+from dentwatch.records.model_bundle import ModelBundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> ModelBundle:
+    return write_bundle(tmp_path / "model", rectangle_graph())
+
+
+@pytest.fixture
+def kept(home: Path) -> Iterator[Database]:
+    with closing(Database.of(settings.load())) as database:
+        yield database
+
+
+class Clock:
+    """Time that passes when it is asked to."""
+
+    def __init__(self) -> None:
+        self.now = 1.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def arming(database: Database, bundle: ModelBundle, clock: Clock) -> Arming:
+    return Arming(settings.load(), database, str(bundle.folder), clock)
+
+
+def answered(
+    rng: np.random.Generator, bundle: ModelBundle, count: int, vehicle_id: str | None = None
+) -> list[KeptInspection]:
+    """So many inspections of two photos, which say whose they are only where that is given."""
+    return [replace(vehicle(rng, 0), model=bundle.name, vehicle_id=vehicle_id) for _ in range(count)]
+
+
+def test_it_warms_up_on_traffic_and_says_how_far_it_is(
+    kept: Database, bundle: ModelBundle, rng: np.random.Generator
+) -> None:
+    clock = Clock()
+    one = arming(kept, bundle, clock)
+    keep(kept, *answered(rng, bundle, 100))
+    one.look()
+    assert one.monitors is None
+    assert one.problem == f"Warming up on traffic: 200 of {WARM_UP_PHOTOS} photos of {bundle.name}."
+    keep(kept, *answered(rng, bundle, WARM_UP_PHOTOS // 2 - 100))
+    one.look()
+    assert one.monitors is None  # it looks again after a while, not all the time
+    clock.now += 60
+    one.look()
+    assert one.problem == ""
+    assert one.monitors is not None
+    assert one.monitors.key["photos"] == WARM_UP_PHOTOS
+
+
+def test_photos_of_too_few_vehicles_do_not_arm_it_for_good_or_ill(
+    kept: Database, bundle: ModelBundle, rng: np.random.Generator
+) -> None:
+    clock = Clock()
+    one = arming(kept, bundle, clock)
+    keep(kept, *answered(rng, bundle, WARM_UP_PHOTOS // 2, "the same car"))
+    one.look()
+    assert one.monitors is None
+    assert "600 photos of 1 vehicles" in one.problem
+    keep(kept, *answered(rng, bundle, 150))
+    clock.now += 60
+    one.look()
+    assert one.monitors is not None
+    assert one.monitors.key["vehicles"] == 151
+
+
+def test_a_restart_compares_with_the_same_traffic(
+    kept: Database, bundle: ModelBundle, rng: np.random.Generator
+) -> None:
+    keep(kept, *answered(rng, bundle, WARM_UP_PHOTOS // 2))
+    first = arming(kept, bundle, Clock())
+    first.look()
+    keep(kept, *answered(rng, bundle, 50))
+    again = arming(kept, bundle, Clock())
+    again.look()
+    assert first.monitors is not None
+    assert again.monitors is not None
+    assert again.monitors.key == first.monitors.key
+    state = first.monitors.state()
+    again.monitors.restore(state)
+    assert again.monitors.state() == state
