@@ -60,8 +60,20 @@ CALLS = {
     "keys revoke": "keys revoke lot",
     "audit list": "audit list",
     "audit verify": "audit verify",
+    "kpis": "kpis",
+    "monitor status": "monitor status",
+    "monitor drift": "monitor drift",
+    "monitor incidents": "monitor incidents --all",
+    "monitor review": "monitor review",
+    "monitor performance": "monitor performance --by day",
+    "monitor alerts": "monitor alerts",
+    "monitor silence": "monitor silence all --for 2h --why lamps",
+    "monitor replay": "monitor replay {photos}/images",
+    "monitor run": "monitor run",
 }
 TRAINING = {"demo", "train"}  # `train` is tested in tests/training, because it takes its time
+STAYING = {"serve", "monitor run"}  # until they are told to stop
+NEEDS_MORE = {"monitor replay"}  # hundreds of photos to compare with: tests/monitoring has them
 
 
 @dataclass(frozen=True)
@@ -205,7 +217,7 @@ assert not found, found
 # Answering
 
 
-@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | {"inspect", "serve"}])
+@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | STAYING | NEEDS_MORE | {"inspect"}])
 def test_json_is_one_document_on_stdout(path: str, furnished: Path, run: Run, tmp_path: Path) -> None:
     done = run(*_arguments(path, furnished, tmp_path), "--json")
     assert (done.code, len(_documents(done.out))) == (0, 1), done.err
@@ -228,9 +240,10 @@ def test_inspect_answers_with_one_line_of_json_per_photo(furnished: Path, run: R
     assert [json.loads(line)["model"] for line in done.out.splitlines()] == ["dentwatch/2"] * 12
 
 
-def test_serve_announces_itself_in_one_document(furnished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(STAYING))
+def test_what_stays_announces_itself_in_one_document(path: str, furnished: Path, tmp_path: Path) -> None:
     (tmp_path / "cwd").mkdir()
-    command = [*PROGRAM, *_arguments("serve", furnished, tmp_path), "--json"]
+    command = [*PROGRAM, *_arguments(path, furnished, tmp_path), "--json"]
     with subprocess.Popen(
         command, cwd=tmp_path / "cwd", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as service:
@@ -243,7 +256,7 @@ def test_serve_announces_itself_in_one_document(furnished: Path, tmp_path: Path)
     assert not list((tmp_path / "cwd").iterdir())
 
 
-@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | {"serve"}])
+@pytest.mark.parametrize("path", [path for path in CALLS if path not in TRAINING | STAYING | NEEDS_MORE])
 def test_people_read_whole_words_at_80_columns(path: str, furnished: Path, run: Run, tmp_path: Path) -> None:
     done = run(*_arguments(path, furnished, tmp_path))
     assert done.code == 0, done.err

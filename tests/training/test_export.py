@@ -58,7 +58,7 @@ def _lively(name: str, size: str, plain: PlainPhotos) -> Detector:
         detector.loss(as_input(batch.images), batch.targets)
         for path, module in detector.named_modules():
             if path.rpartition(".")[2] in ("cls_logits", "cls_score") or ".obj_preds." in path or ".cls_preds." in path:
-                module.weight.mul_(2 if name.startswith("yolo") else 10)  # type: ignore[operator, union-attr]
+                module.weight.mul_(1.5 if name.startswith("yolo") else 10)  # type: ignore[operator, union-attr]
                 module.bias.zero_()  # type: ignore[operator, union-attr]
     return detector.eval()
 

@@ -1,7 +1,9 @@
 """``dentwatch monitor``: drift, incidents, photos to review, and the process that watches."""
 
 import getpass
+import os
 import re
+import sys
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +20,7 @@ from dentwatch.cli.monitor_tables import (
     show_incidents,
     show_status,
 )
-from dentwatch.cli.output import JsonOption, out, print_json, print_table, table
+from dentwatch.cli.output import JsonOption, err, out, print_json, print_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +208,9 @@ def run(
             help="starter, champion, a version, or a model's folder. Default: the champion, else the starter."
         ),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="At the start, print model and process id as JSON on stdout.")
+    ] = False,
 ) -> None:
     """Watch for drift until told to stop (SIGTERM or Ctrl-C); `dentwatch serve` does so beside its workers."""
     from dentwatch import settings
@@ -215,10 +220,17 @@ def run(
     from dentwatch.serving.models import resolve
 
     loaded = settings.load()
-    resolve(model, loaded)  # what cannot be had is said here, once
+    bundle = resolve(model, loaded)  # what cannot be had is said here, once
     receivers.check(loaded)
     log_to_stderr()
-    watch(loaded, model)
+
+    def announce() -> None:
+        err.print(f"Watching what {bundle.name} answers (Ctrl-C stops)", markup=False, soft_wrap=True)
+        if as_json:
+            print_json({"model": bundle.name, "pid": os.getpid()})
+            sys.stdout.flush()
+
+    watch(loaded, model, announce)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """``dentwatch monitor replay``: photos of a folder through the monitors, as if they were traffic."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,16 +55,18 @@ def replay(
     from dentwatch.monitoring.replay import replay as notices_of
     from dentwatch.serving.inspection import Inspector
     from dentwatch.serving.models import resolve
+    from dentwatch.serving.photo_files import find_photos
 
     loaded = settings.load()
     vehicle_of = _pattern(by_vehicle)
+    names = find_photos(photos)
     bundle = resolve(model, loaded)
     inspector = Inspector(bundle, threads=loaded.serving.threads, max_pixels=loaded.data.max_pixels)
     monitors = Monitors(
         _reference(reference, loaded, inspector, vehicle_of),
         loaded.monitoring.one_in if one_in is None else one_in,
     )
-    traffic = _measured(photos, inspector, vehicle_of, "Replaying")
+    traffic = _measured(names, inspector, vehicle_of, "Replaying")
     found = list(notices_of(traffic, monitors))
     if as_json:
         print_json({"inspections": len(traffic), "notices": [_document(one) for one in found]})
@@ -89,22 +91,21 @@ def _reference(
 ) -> "Reference":
     from dentwatch.monitoring.reference import Reference
     from dentwatch.monitoring.replay import reference_of
+    from dentwatch.serving.photo_files import find_photos
 
     if named is None:
         with reporting(err) as report:
             return Reference.of_champion(settings, report)
     if named.endswith(".npz"):
         return Reference.load(Path(named))
-    return reference_of(_measured([named], inspector, vehicle_of, "Looking at the reference"), inspector)
+    return reference_of(_measured(find_photos([named]), inspector, vehicle_of, "Looking at the reference"), inspector)
 
 
 def _measured(
-    references: Iterable[str], inspector: "Inspector", vehicle_of: re.Pattern[str] | None, what: str
+    names: Sequence[str], inspector: "Inspector", vehicle_of: re.Pattern[str] | None, what: str
 ) -> "list[FedInspection]":
     from dentwatch.monitoring.replay import inspections
-    from dentwatch.serving.photo_files import find_photos
 
-    names = find_photos(references)
     with progress() as bar:
         return list(inspections(bar.track(names, description=what), inspector, vehicle_of))
 

@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
@@ -152,11 +153,15 @@ class Watcher:
         )
 
 
-def watch(settings: Settings, ref: str | None = None) -> None:
-    """What the process does: watch until SIGTERM or SIGINT, or until the process that started it is gone."""
+def watch(settings: Settings, ref: str | None = None, announce: Callable[[], None] = lambda: None) -> None:
+    """What the process does: watch until SIGTERM or SIGINT, or until the process that started it is gone.
+
+    ``announce`` is called once it listens to these. The process ends with this; it does not return.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    announce()
     with suppress(OSError):
         os.nice(_NICENESS)
     parent = multiprocessing.parent_process()
