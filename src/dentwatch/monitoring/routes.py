@@ -115,7 +115,9 @@ class ReviewsAnswer(BaseModel):
 
 def router(runtime: Runtime) -> APIRouter:
     """The routes over ``runtime``."""
-    faults = problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    faults = problems.documented(
+        HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY
+    )
     routes = APIRouter(tags=["monitoring"], responses={**REFUSALS, **faults})
     _add_incidents(routes, runtime)
     _add_changes(routes, runtime)

@@ -12,6 +12,7 @@ from dentwatch.monitoring.kpis.report import DAYS, report
 from dentwatch.monitoring.kpis.totals import Grouping, Period, Scope
 from dentwatch.serving import problems
 from dentwatch.serving.access import REFUSALS, require
+from dentwatch.serving.moments import Day
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
@@ -80,8 +81,8 @@ def router(runtime: Runtime) -> APIRouter:
     @routes.get("/v1/kpis", summary="Show the KPIs")
     async def kpis(
         _caller: Annotated[Caller, Depends(require(Permission.SEE_MONITORING))],
-        since: Annotated[date | None, Query(description=f"First day, UTC; {DAYS} days by default.")] = None,
-        until: Annotated[date | None, Query(description="Day after the last; tomorrow by default.")] = None,
+        since: Annotated[Day | None, Query(description=f"First day, UTC; {DAYS} days by default.")] = None,
+        until: Annotated[Day | None, Query(description="Day after the last; tomorrow by default.")] = None,
         channel: Annotated[str | None, Query(max_length=100)] = None,
         model: Annotated[str | None, Query(max_length=200)] = None,
         by: Grouping | None = None,
