@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dentwatch.cli.output import JsonOption, err, out, print_json, progress, reporting
+from dentwatch.errors import MonitoringError
 
 if TYPE_CHECKING:
     from dentwatch.monitoring.feed import FedInspection
@@ -94,8 +95,11 @@ def _reference(
     from dentwatch.serving.photo_files import find_photos
 
     if named is None:
-        with reporting(err) as report:
-            return Reference.of_champion(settings, report)
+        try:
+            with reporting(err) as report:
+                return Reference.of_champion(settings, report)
+        except MonitoringError as error:
+            raise MonitoringError(error.message, "Name ordinary photos to compare with: --reference FOLDER.") from error
     if named.endswith(".npz"):
         return Reference.load(Path(named))
     return reference_of(_measured(find_photos([named]), inspector, vehicle_of, "Looking at the reference"), inspector)
