@@ -1,6 +1,7 @@
 """The fastest engine whose boxes are the reference's runs a model, and the log says why."""
 
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,13 @@ def test_openvino_answers_what_the_reference_answers(bundle: ModelBundle, thread
     boxes, scores = other.run(photos[:1])
     other.run(photos[1:])
     assert difference((boxes, scores), other.run(photos[:1])) == {"boxes": 0, "scores": 0}  # and what it gave stays
+
+
+@has_openvino
+def test_openvino_does_not_report_to_its_makers(bundle: ModelBundle) -> None:
+    OpenVino(bundle)
+    assert sys.modules["openvino_telemetry"] is None
+    assert "openvino.tools.ovc.telemetry_stub" in sys.modules
 
 
 @has_openvino

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU: faster than ONNX Runtime on some processors, with the extra ``dentwatch[openvino]``."""
 
+import sys
 import threading
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ class OpenVino:
     name = NAME
 
     def __init__(self, bundle: ModelBundle, threads: int = 1) -> None:
+        # Importing OpenVINO tells its makers so, from a fork of this process; without this module it keeps quiet.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         options = {
