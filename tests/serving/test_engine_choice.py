@@ -1,6 +1,7 @@
 """The fastest engine whose boxes are the reference's runs a model, and the log says why."""
 
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +60,29 @@ def test_openvino_does_not_report_to_its_makers(bundle: ModelBundle) -> None:
     OpenVino(bundle)
     assert sys.modules["openvino_telemetry"] is None
     assert "openvino.tools.ovc.telemetry_stub" in sys.modules
+
+
+@has_openvino
+def test_signals_arrive_after_models_of_openvino_have_gone(bundle: ModelBundle) -> None:
+    code = """
+import faulthandler, gc, os, signal, sys
+from pathlib import Path
+from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.serving.engines.openvino import OpenVino
+
+faulthandler.enable()  # it has a stack of its own for signals
+bundle = ModelBundle.load(Path(sys.argv[1]))
+first, second, third = OpenVino(bundle), OpenVino(bundle), OpenVino(bundle)
+del first
+gc.collect()
+del second, third
+gc.collect()
+arrived = []
+signal.signal(signal.SIGUSR1, lambda *_: arrived.append(1))
+os.kill(os.getpid(), signal.SIGUSR1)
+assert arrived
+"""
+    subprocess.run([sys.executable, "-c", code, str(bundle.folder)], check=True)
 
 
 @has_openvino

@@ -1,7 +1,10 @@
 """OpenVINO on the CPU: faster than ONNX Runtime on some processors, with the extra ``dentwatch[openvino]``."""
 
+import ctypes
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,12 @@ def is_installed() -> bool:
     return find_spec(NAME) is not None
 
 
+class _SignalStack(ctypes.Structure):
+    """``stack_t`` of sigaltstack(2) on Linux."""
+
+    _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
 class OpenVino:
     """A bundle's graph on ``threads`` threads, computed in 32 bits; raises :class:`ModelError` when it has no way."""
 
@@ -42,7 +51,8 @@ class OpenVino:
         }
         try:
             core = openvino.Core()
-            self._model: CompiledModel = core.compile_model(core.read_model(bundle.onnx_path), "CPU", options)
+            with _signal_stack_kept():
+                self._model: CompiledModel = core.compile_model(core.read_model(bundle.onnx_path), "CPU", options)
         except Exception as error:  # OpenVINO's exceptions share no narrower base
             raise ModelError(f"{bundle.onnx_path} cannot be loaded by OpenVINO: {told(error)}.", RE_EXPORT) from error
         self._of_thread = threading.local()
@@ -58,3 +68,22 @@ class OpenVino:
         if request is None:
             request = self._of_thread.request = self._model.create_infer_request()
         return request
+
+
+@contextmanager
+def _signal_stack_kept() -> Iterator[None]:
+    """Keep this thread's stack for signal handlers within the block.
+
+    A compiled model puts one of its own there and frees it with the model; where two models do not end in the reverse
+    order of their making, a freed one stays in place, and the next signal that Python handles ends the process.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    before = _SignalStack()
+    sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        sigaltstack(ctypes.byref(before), None)
