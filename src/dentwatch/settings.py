@@ -181,6 +181,45 @@ class KpiSettings(Group):
     target_resident_bytes: float = Field(4_000_000_000, gt=0, description="Most memory of all worker processes, bytes.")
 
 
+class LoopSettings(Group):
+    """How the loop closes: what it may do by itself, how often, and how carefully a new champion comes about."""
+
+    enabled: bool = Field(True, description="Steps that follow from incidents and new photos are asked for.")
+    inbox: str | None = Field(
+        None, description="fsspec URL of the inbox for annotated photos; default: `inbox` in home."
+    )
+    settle_seconds: float = Field(
+        10, ge=0, description="A batch in the inbox is taken in once it has not changed for so long."
+    )
+    retrain_cooldown_hours: float = Field(
+        24, ge=0, description="Hours after a retraining in which no incident or batch starts another of the same cause."
+    )
+    retrains_per_day: int = Field(4, ge=0, description="Most retrainings that the loop starts within 24 hours.")
+    retrain_minutes: float = Field(60, gt=0, description="Most minutes that a retraining trains.")
+    retrain_epochs: int = Field(20, ge=1, description="Most passes over the train split of a retraining.")
+    new_photos: int = Field(50, ge=1, description="New annotated photos that are worth the weekly retraining.")
+    latency_ratio: float = Field(
+        1.2, gt=0, description="Most time per photo that a challenger may take, as a multiple of the champion's."
+    )
+    tolerated_loss: float = Field(
+        1, ge=0, le=100, description="Recall or AP50 that a challenger may lose on unchanged photos, percentage points."
+    )
+    needs_approval: bool = Field(False, description="A challenger that passed the gate waits for a person's approval.")
+    shadow_photos: int = Field(200, ge=0, description="Photos that a challenger sees in the shadow before the canary.")
+    canary_share: float = Field(0.1, gt=0, le=1, description="Share of vehicles that the canary answers.")
+    canary_photos: int = Field(200, ge=0, description="Photos that the canary answers before it becomes champion.")
+    rollout_hours: float = Field(
+        72, gt=0, description="Hours after which a rollout that has not seen enough photos is given up."
+    )
+    guard_hours: float = Field(
+        24, ge=0, description="Hours after a promotion in which it may be rolled back by itself."
+    )
+    calm_inspections: int = Field(
+        100, ge=1, description="Inspections without an alarm after which the monitors count as calm."
+    )
+    frozen_test: bool = Field(True, description="Photos of later batches never enter the test split.")
+
+
 class TrackingSettings(Group):
     """Where experiments and models are kept."""
 
@@ -217,6 +256,7 @@ class Settings(BaseSettings):
     serving: ServingSettings = ServingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     kpis: KpiSettings = KpiSettings()
+    loop: LoopSettings = LoopSettings()
     tracking: TrackingSettings = TrackingSettings()
 
     @classmethod
@@ -244,6 +284,11 @@ class Settings(BaseSettings):
     def database_location(self) -> str:
         """The SQLAlchemy URL of the database."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'dentwatch.db'}"
+
+    @property
+    def inbox_url(self) -> str:
+        """Where annotated photos are dropped."""
+        return self.loop.inbox or str(self.home.absolute() / "inbox")
 
     @property
     def tracking_uri(self) -> str:

@@ -1,0 +1,31 @@
+"""The tables of the loop: its steps, each of which happens once.
+
+They belong to the same database and migrations as :mod:`.tables`.
+"""
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text
+
+from dentwatch.records.tables import Moment, metadata
+
+loop_steps = Table(
+    "loop_steps",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),  # what makes it happen once
+    Column("kind", String(40), nullable=False),
+    Column("subject", String(200), nullable=False),  # incident, batch, model version, day
+    Column("cause", JSON, nullable=False),  # what asked for it
+    Column("state", String(16), nullable=False),  # waiting, running, done, failed, cancelled
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("claimed_by", String(100), nullable=True),
+    Column("claimed_until", Moment, nullable=True),
+    Column("started_at", Moment, nullable=True),
+    Column("finished_at", Moment, nullable=True),
+    Column("result", JSON, nullable=True),  # of a step that comes again, what it has found so far
+    Column("error", Text, nullable=True),
+    Index(None, "state", "not_before"),
+    Index(None, "subject"),
+)
+"""What is to be done, is being done and was done, each once."""
