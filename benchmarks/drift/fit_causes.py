@@ -79,7 +79,7 @@ def _direction(
     ranks = ReferenceRanks(measured.clean[:, columns])
 
     def terms(figures: NDArray[np.float64]) -> NDArray[np.float64]:
-        z = ranks.normal(ranks.of(figures[:, columns]))
+        z = ranks.normal.take(ranks.places(figures[:, columns]))
         return np.concatenate([z, np.stack([z[:, a] * z[:, b] for a, b in pairs(len(names))], 1)], axis=1)
 
     fitted = measured.vehicles % 2 == 0

@@ -10,8 +10,9 @@ from outcome import Outcome
 from streams import CLEAN_FIRST, DARK_SHARE, GRADUAL_UPDATES, Scenario, Split, gradual_level, scenarios, splits
 
 from dentwatch.data.statistics import STATISTIC_NAMES
+from dentwatch.monitoring.drift.book import Unit
 from dentwatch.monitoring.drift.detector import SETTLING, DriftDetector
-from dentwatch.monitoring.drift.odds import Odds, Unit
+from dentwatch.monitoring.drift.odds import Odds
 
 ONE_IN = 1_000_000
 Paid = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -31,7 +32,7 @@ def dentwatch(name: str, photos: MeasuredPhotos, unit: Unit, effort: Effort) -> 
     """False alarms, delays and causes over random splits by vehicle."""
     outcome = Outcome(name)
     for number, split in enumerate(splits(photos, effort.splits)):
-        rng = np.random.default_rng(1000 + number)
+        rng = np.random.default_rng(60_000 + number)
         owners = [str(vehicle) for vehicle in photos.vehicles[split.reference]]
         odds = Odds(photos.clean[split.reference], owners, STATISTIC_NAMES, unit)
         units = [np.array([photo]) for photo in split.held_out] if unit == "photo" else split.vehicles

@@ -22,9 +22,14 @@ from streams import CLEAN_FIRST, Scenario, Split, drifted_figures, scenarios, sp
 from windows import METHODS as WINDOW_METHODS
 
 SEED, VEHICLES = 202, 1400
-PARTS = ("photos", "vehicles", "windows", "peers")
-FULL = {"photos": Effort(10, 3, 100_000), "vehicles": Effort(3, 8, 1_000_000), "others": Effort(2, 1, 20_000)}
-QUICK = {"photos": Effort(1, 2, 2_000), "vehicles": Effort(1, 2, 2_000), "others": Effort(1, 1, 2_000)}
+PARTS = ("photos", "cars", "vehicles", "windows", "peers")
+FULL = {
+    "photos": Effort(10, 10, 100_000),
+    "cars": Effort(10, 10, 100_000),
+    "vehicles": Effort(10, 10, 1_000_000),
+    "others": Effort(10, 1, 10_000),
+}
+QUICK = {part: Effort(1, 2, 2_000) for part in ("photos", "cars", "vehicles")} | {"others": Effort(1, 1, 2_000)}
 
 
 def main() -> None:
@@ -36,6 +41,8 @@ def main() -> None:
         photos = real(given.cache, given.photos)
         if "photos" in given.only:
             outcomes.append(dentwatch("Dentwatch, photo by photo", photos, "photo", efforts["photos"]))
+        if "cars" in given.only:
+            outcomes.append(dentwatch("Dentwatch, car by car", photos, "vehicle", efforts["cars"]))
         outcomes += _others(photos, efforts["others"], given)
     else:
         print(f"{given.photos} is not there: nothing is measured on real photos.", file=sys.stderr)

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from dentwatch.errors import UnarmedError
 from dentwatch.monitoring.drift.bets import cause_bets, statistic_bets
 from dentwatch.monitoring.drift.causes import density_edges, shipped_directions
-from dentwatch.monitoring.drift.deflator import mean_bound
+from dentwatch.monitoring.drift.deflator import Worth, mean_bound
 from dentwatch.monitoring.drift.detector import DriftDetector
 from dentwatch.monitoring.drift.odds import Odds
 from dentwatch.monitoring.drift.ranks import ReferenceRanks
@@ -30,19 +30,21 @@ def odds(rng: np.random.Generator, vehicles: int = 200, each: int = 2) -> Odds:
 
 
 def test_a_bet_pays_one_on_average_when_every_rank_is_equally_likely():
-    ranks = ReferenceRanks(np.random.default_rng(0).normal(size=(400, 2)))
+    reference = np.random.default_rng(0).normal(size=(400, 2))
+    ranks = ReferenceRanks(reference)
+    edges = np.concatenate([[[-9.0, -9.0]], np.sort(reference, axis=0), [[9.0, 9.0]]])
+    one_in_each_bin = ranks.places((edges[1:] + edges[:-1]) / 2)
     directions = shipped_directions()[:2]
     densities = np.array([direction.density for direction in directions])
-    for table in (statistic_bets(ranks, 200, 0.0), cause_bets(ranks, density_edges(), densities, 200, 0.0)):
-        whole = table.cumulated[table.start + 401] / 401
-        assert whole == pytest.approx(1.0, abs=1e-9)
+    for table in (statistic_bets(ranks, Worth(200)), cause_bets(ranks, density_edges(), densities, Worth(200))):
+        assert table.pays[one_in_each_bin].mean(axis=0) == pytest.approx(1.0, abs=1e-9)
 
 
 def test_the_bound_of_a_mean_holds_in_all_but_one_sample_of_a_thousand():
     rng = np.random.default_rng(1)
     samples = np.minimum(np.exp(2 * ndtri(rng.random((200, 1500))) - 2), 30.0)
     large = np.minimum(np.exp(2 * ndtri(rng.random(1_000_000)) - 2), 30.0)
-    bounds = mean_bound(samples, np.full(1500, 30.0), 200)
+    bounds = mean_bound(samples, np.full(1500, 30.0), 200, confidence=0.999)
     assert (bounds < large.mean()).mean() <= 0.001
     assert np.median(bounds) < 3 * large.mean()  # and is of use
 

@@ -33,7 +33,7 @@ class Direction:
 
 def density_edges() -> NDArray[np.float64]:
     """Edges of the bins of a score's rank, finer where drifted scores lie."""
-    return np.array([0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.985, 0.995, 1])
+    return np.array([0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.96, 0.985, 0.995, 0.9985, 1])
 
 
 def pairs(count: int) -> list[tuple[int, int]]:
@@ -62,12 +62,9 @@ class Causes:
         """The cause of each direction, ``C`` of them; a cause may have several."""
         used = sorted({name for direction in self._directions for name in direction.statistics})
         self._columns = np.array([list(available).index(name) for name in used], np.int64)
-        first, second = np.array(pairs(len(used)), np.int64).reshape(-1, 2).T
-        self._first, self._second = self._columns[first], self._columns[second]
-        weights = (
-            np.array([_spread(one, used) for one in self._directions]).reshape(len(self), len(used) + len(first)).T
-        )
-        self._linear, self._products = weights[: len(used)].copy(), weights[len(used) :].copy()
+        weights = [_spread(one, used) for one in self._directions]
+        self._linear = np.array([linear for linear, _ in weights]).reshape(len(self), len(used)).T.copy()
+        self._products = np.array([products for _, products in weights]).reshape(len(self), len(used) ** 2).T.copy()
 
     def __len__(self) -> int:
         return len(self._directions)
@@ -82,17 +79,18 @@ class Causes:
 
     def scores(self, normal: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scores ``(k, C)`` of photos whose statistics are ``normal`` ``(k, J)``, in the order of ``available``."""
-        products = normal.take(self._first, axis=1)
-        products *= normal.take(self._second, axis=1)
-        return np.asarray(normal.take(self._columns, axis=1) @ self._linear + products @ self._products)
+        used = normal.take(self._columns, axis=1)
+        # All products of two, though half of them are there twice: one matrix product is sooner done than a choice.
+        products = (used[:, :, None] * used[:, None, :]).reshape(len(used), -1) @ self._products
+        products += used @ self._linear
+        return np.asarray(products)
 
 
-def _spread(direction: Direction, used: list[str]) -> NDArray[np.float64]:
-    """The weights of one direction over all statistics in use and all their products."""
+def _spread(direction: Direction, used: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The weights of one direction over all ``U`` statistics in use, ``(U,)``, and all their products, ``(U, U)``."""
     at = [used.index(name) for name in direction.statistics]
-    row = dict.fromkeys(pairs(len(used)), 0.0)
-    for (one, other), weight in zip(pairs(len(at)), direction.products, strict=True):
-        row[min(at[one], at[other]), max(at[one], at[other])] = weight
-    linear = np.zeros(len(used))
+    linear, products = np.zeros(len(used)), np.zeros((len(used), len(used)))
     linear[at] = direction.linear
-    return np.concatenate([linear, list(row.values())])
+    for (one, other), weight in zip(pairs(len(at)), direction.products, strict=True):
+        products[at[one], at[other]] = weight
+    return linear, products

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.monitoring.drift.book import Unit
 from dentwatch.monitoring.drift.explanation import explain
-from dentwatch.monitoring.drift.odds import Odds, Unit
+from dentwatch.monitoring.drift.odds import Odds
 from dentwatch.monitoring.drift.onset import Recent
 from dentwatch.monitoring.drift.reading import DriftAlarm, DriftReading
 from dentwatch.monitoring.drift.recursion import Recursion
@@ -44,10 +45,9 @@ class DriftDetector:
         self.odds = odds
         """The bets, which other detectors may share."""
         self.one_in = one_in
-        self._thresholds = one_in / odds.layout.shares
-        self._inverse = 1.0 / self._thresholds
-        self._recursion = Recursion(odds.layout.weights)
-        self._recent = Recent(len(odds.statistics))
+        # Channel i alarms at one_in ÷ share: money in units of that is the evidence.
+        self._recursion = Recursion(odds.layout.weights * (odds.layout.shares / one_in)[:, None])
+        self._recent = Recent(odds.centre, odds.per_spread)
         self._alarms: tuple[DriftAlarm, ...] = ()
 
     @property
@@ -61,16 +61,17 @@ class DriftDetector:
 
     def pay(self, e_values: NDArray[np.float64], figures: NDArray[np.float64]) -> DriftReading:
         """As :meth:`update`, from what :meth:`Odds.of` says of the photos."""
-        evidence = self._recursion.update(e_values) * self._inverse
-        self._recent.remember(self.updates, (figures - self.odds.centre) * self.odds.per_spread)
+        evidence = self._recursion.update(e_values).tolist()
+        self._recent.remember(self.updates, figures)
         ended: tuple[str, ...] = ()
-        if self._alarms or evidence.max() >= 1:
+        settled = True
+        if self._alarms or max(evidence) >= 1:
             ended = self._judge(evidence)
-        settled = all(self.updates >= alarm.raised + SETTLING for alarm in self._alarms)
-        by_channel = dict(zip(self.odds.layout.channels, evidence.tolist(), strict=True))
+            settled = all(self.updates >= alarm.raised + SETTLING for alarm in self._alarms)
+        by_channel = dict(zip(self.odds.layout.channels, evidence, strict=True))
         return DriftReading(self.updates, by_channel, self._alarms, settled, ended)
 
-    def _judge(self, evidence: NDArray[np.float64]) -> tuple[str, ...]:
+    def _judge(self, evidence: list[float]) -> tuple[str, ...]:
         """Raise, revise and end alarms; the channels whose alarm ended."""
         standing = {alarm.channel: alarm for alarm in self._alarms}
         ended: list[str] = []
@@ -84,12 +85,12 @@ class DriftDetector:
             elif alarm is not None and self.updates <= alarm.raised + SETTLING:
                 standing[channel] = self._described(number, alarm.raised, evidence)
             elif alarm is not None:
-                standing[channel] = replace(alarm, evidence=float(evidence[number]))
+                standing[channel] = replace(alarm, evidence=evidence[number])
         self._alarms = _led(list(standing.values()))
         return tuple(ended)
 
-    def _described(self, channel: int, raised: int, evidence: NDArray[np.float64]) -> DriftAlarm:
-        return explain(self.odds, self._recursion, self._recent, channel, raised, float(evidence[channel]))
+    def _described(self, channel: int, raised: int, evidence: list[float]) -> DriftAlarm:
+        return explain(self.odds, self._recursion, self._recent, channel, raised, evidence[channel])
 
     def state(self) -> bytes:
         """Everything that the next update depends on, exact to the last bit; see :meth:`restore`."""

@@ -2,26 +2,21 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.errors import UnarmedError
-from dentwatch.monitoring.drift.bets import BetTable, cause_bets, statistic_bets
-from dentwatch.monitoring.drift.causes import Causes, Direction, density_edges
+from dentwatch.monitoring.drift.book import Book, Unit
+from dentwatch.monitoring.drift.causes import Causes, Direction
 from dentwatch.monitoring.drift.channels import Layout, layout
-from dentwatch.monitoring.drift.deflator import CONFIDENCE, mean_bound
-from dentwatch.monitoring.drift.ranks import ReferenceRanks
+from dentwatch.monitoring.drift.deflator import confidence_of_each
+from dentwatch.monitoring.drift.pairs import pair_means, reference_pairs
 
 LEAST_PHOTOS = 300
 LEAST_VEHICLES = 130
 MOST_VEHICLES = 4000
 """Of larger references so many vehicles are drawn (with a fixed seed): more would only cost memory."""
-LEAST_DESIGN_EFFECT = 2.0
-"""The least that the photos of a vehicle are taken to be alike; few photos that pay cannot show it."""
-
-Unit = Literal["vehicle", "photo"]
 
 
 class Odds:
@@ -30,6 +25,8 @@ class Odds:
     ``features`` ``(N, F)`` are the reference's, NaN where missing, named ``names``; ``vehicles`` ``(N,)`` says whose
     photos they are. ``unit`` is what a stream brings: all photos of a vehicle at once, or single photos that are
     independent of one another.
+
+    Two or more photos of a vehicle are judged in pairs, where the reference has enough pairs to know what is usual.
 
     Raises :class:`UnarmedError` for fewer than :data:`LEAST_PHOTOS` photos or :data:`LEAST_VEHICLES` vehicles, or if no
     figure is known for half of them.
@@ -45,14 +42,7 @@ class Odds:
     ) -> None:
         _check_size(len(features), len(set(vehicles)))
         features, owners = _thinned(np.asarray(features, np.float64), vehicles)
-        sizes = np.bincount(owners)
-        # One vehicle never seen before may bring all its photos, and they may all look alike.
-        alike = float((sizes**2).sum() / sizes.sum())
-        self._unseen = 1 - (1 - CONFIDENCE) ** (alike / len(features)) if unit == "photo" else 0.0
-        self._effective = float(len(sizes))
-        # A statistic that is missing from most of the reference cannot be watched.
-        present = (~np.isnan(features)).sum(axis=0)
-        self._columns = np.flatnonzero(present >= max(LEAST_PHOTOS, len(features) / 2))
+        self._columns = _known(features, LEAST_PHOTOS)
         self.statistics = tuple(names[int(column)] for column in self._columns)
         """The names of the statistics that are bet on, ``J`` of them."""
         if not self.statistics:
@@ -66,13 +56,12 @@ class Odds:
         """1 ÷ the statistics' reference standard deviations in their own units, ``(J,)``; 1 where all are equal."""
         self.centre = np.nanmean(watched, axis=0)
         """Reference means of the statistics in their own units, ``(J,)``."""
-        self._ranks = ReferenceRanks(watched)
-        self._table = statistic_bets(self._ranks, self._effective, self._unseen)
-        self._causes = Causes(self.statistics, directions)
-        self.layout: Layout = layout(self.statistics, self._causes)
+        causes = Causes(self.statistics, directions)
+        self.layout: Layout = layout(self.statistics, causes)
         """Which bet belongs to which channel, and what it bets on."""
-        self._score_ranks, self._cause_table = self._judge_causes(watched)
-        self._inverse = 1.0 / self._bounds(watched, owners, unit)
+        confidence = confidence_of_each(2 * len(self.layout.labels))  # bets on photos and bets on pairs
+        self._on_photos = Book(watched, owners, causes, confidence, unit)
+        self._on_pairs = self._book_of_pairs(watched, owners, causes, confidence)
         self.fingerprint = self._fingerprint()
         """Names the bets and the reference: a state goes only with the odds that it was made with."""
 
@@ -84,44 +73,27 @@ class Odds:
         if not len(photos):
             raise ValueError("An update needs at least one photo.")
         watched = photos.take(self._columns, axis=1)
-        pays = self._pays(watched)
-        mean = watched[0] if len(watched) == 1 else watched.mean(axis=0)
-        return (pays[0] if len(pays) == 1 else pays.mean(axis=0)) * self._inverse, mean
+        if len(watched) == 1:
+            return self._on_photos.e_values(watched), watched[0]
+        watched = _different(watched)
+        mean = np.add.reduce(watched, axis=0) * (1.0 / len(watched))
+        if len(watched) == 1 or self._on_pairs is None:
+            return self._on_photos.e_values(watched), mean
+        return self._on_pairs.e_values(pair_means(watched)), mean
 
-    def _pays(self, watched: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What every bet pays for every photo, before the deflator, ``(k, B)``."""
-        ranks = self._ranks.of(watched)
-        on_statistics = self._table.pays(ranks).reshape(len(watched), -1)
-        if self._score_ranks is None or self._cause_table is None:
-            return on_statistics
-        scores = self._causes.scores(self._ranks.normal(ranks))
-        on_causes = self._cause_table.pays(self._score_ranks.of(scores)).reshape(len(watched), -1)
-        return np.concatenate([on_statistics, on_causes], axis=1)
-
-    def _judge_causes(self, watched: NDArray[np.float64]) -> tuple[ReferenceRanks | None, BetTable | None]:
-        if not len(self._causes):
-            return None, None
-        scores = ReferenceRanks(self._causes.scores(self._ranks.normal(self._ranks.of(watched))))
-        return scores, cause_bets(scores, density_edges(), self._causes.densities(), self._effective, self._unseen)
-
-    def _bounds(self, watched: NDArray[np.float64], owners: NDArray[np.int64], unit: Unit) -> NDArray[np.float64]:
-        """The most that each bet pays on average on clean photos, ``(B,)``, at least what it pays on the reference."""
-        values = self._pays(watched)
-        highest = self._table.highest.ravel()
-        if self._cause_table is not None:
-            highest = np.concatenate([highest, self._cause_table.highest.ravel()])
-        sums = _sums(values, owners)
-        if unit == "photo":
-            worth = len(values) / design_effect(values, owners)
-            # A vehicle's photos may all be alike in one statistic; a cause's score of many is less so.
-            worth[: self._table.highest.size] = np.log(1 - CONFIDENCE) / np.log1p(-self._unseen)
-            return np.maximum(mean_bound(values, highest, worth), highest * self._unseen)
-        return mean_bound(sums / np.bincount(owners)[:, None], highest, self._effective)
+    def _book_of_pairs(
+        self, watched: NDArray[np.float64], owners: NDArray[np.int64], causes: Causes, confidence: float
+    ) -> Book | None:
+        pairs, whose = reference_pairs(watched, owners)
+        vehicles, whose = np.unique(whose, return_inverse=True)
+        if len(vehicles) < LEAST_VEHICLES or len(_known(pairs)) < len(self.statistics):
+            return None
+        return Book(pairs, whose, causes, confidence)
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self.statistics, self.layout.labels)).encode())
-        digest.update(np.ascontiguousarray(self._inverse).tobytes())
-        digest.update(np.ascontiguousarray(self._table.cumulated).tobytes())
+        for book in (self._on_photos, self._on_pairs):
+            digest.update(book.fingerprint if book else b"none")
         return digest.hexdigest()
 
 
@@ -134,22 +106,16 @@ def _check_size(photos: int, vehicles: int) -> None:
         )
 
 
-def _sums(values: NDArray[np.float64], owners: NDArray[np.int64]) -> NDArray[np.float64]:
-    sums = np.zeros((owners.max() + 1, values.shape[1]))
-    np.add.at(sums, owners, values)
-    return sums
+def _known(features: NDArray[np.float64], least: int = 0) -> NDArray[np.int64]:
+    """The columns that ``least`` rows and half of them know: a figure that is missing from most cannot be watched."""
+    return np.flatnonzero((~np.isnan(features)).sum(axis=0) >= max(least, len(features) / 2))
 
 
-def design_effect(values: NDArray[np.float64], owners: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many photos are worth one independent photo for the mean of each bet, ``(B,)``, since a vehicle's are alike.
-
-    The variance of the mean with whole vehicles drawn ÷ that with single photos drawn (Kish, "Survey Sampling", 1965),
-    and at least :data:`LEAST_DESIGN_EFFECT`.
-    """
-    apart = values - values.mean(axis=0)
-    alone = (apart**2).sum(axis=0)
-    together = (_sums(apart, owners) ** 2).sum(axis=0)
-    return np.asarray(np.maximum(together / np.where(alone > 0, alone, 1.0), LEAST_DESIGN_EFFECT), np.float64)
+def _different(photos: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The photos without those that are there twice: a pair of equal ones is unlike all pairs of the reference."""
+    if len(set(photos[:, 0].tolist())) == len(photos):
+        return photos
+    return np.asarray(np.unique(photos, axis=0), np.float64)
 
 
 def _thinned(features: NDArray[np.float64], vehicles: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -1,68 +1,99 @@
 """Where a figure stands among the reference's: its conformal rank, which is uniform when nothing has changed."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-_SPACING = 4.0
+MOST_VALUES = 4000
+"""Of more reference figures so many order statistics are kept: finer ranks win no more and cost memory."""
+_SPACING = 5.0
 _OVERHANG = 0.5  # how far beyond the reference's range a figure is told from its ends, in ranges
-
-
-class Ranks(NamedTuple):
-    """The ranks of some photos; every array is ``(k, J)``.
-
-    The figure of a photo lies in bins ``first`` to ``last`` (both included) of the ``n + 1`` bins that the reference's
-    sorted figures form: more than one where it ties with some. ``missing`` marks figures that are NaN.
-    """
-
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    missing: NDArray[np.bool_]
+_MISSING = 2.0  # where a missing figure is put, in ranges
 
 
 class ReferenceRanks:
     """Ranks of ``J`` columns against a reference ``(N, J)``, in which NaN is a missing figure.
 
-    All columns lie one after another in one sorted array, so that one search finds the ranks of all.
+    The ``n`` figures of a column form ``n + 1`` bins, equally likely for a new figure. A figure's *place* is between
+    two neighbouring figures (in one bin), on some that are equal (in all bins that touch them), or nowhere, if it is
+    missing. Places are numbered through all columns, so that one search finds those of a whole photo, and one look-up
+    what belongs to them.
     """
 
     def __init__(self, reference: NDArray[np.float64]) -> None:
-        columns = [np.sort(column[~np.isnan(column)]) for column in reference.T]
+        columns = [_thinned(np.sort(column[~np.isnan(column)])) for column in reference.T]
         self.counts = np.array([column.size for column in columns])
         """How many reference figures each column has, ``(J,)``."""
         self._lowest = np.array([column[0] for column in columns])
         spread = np.array([column[-1] - column[0] for column in columns])
         self._scale = 1.0 / np.where(spread > 0, spread, np.maximum(np.abs(self._lowest), 1.0))
-        self._place = _SPACING * np.arange(len(columns))
-        self._sorted = np.concatenate([self._placed(column, j) for j, column in enumerate(columns)])
-        self._start = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
-        self.bin_start = self._start + np.arange(len(columns))
-        """Where each column's ``n + 1`` bins begin in a table that holds those of all columns, ``(J,)``."""
-        middles = [(np.arange(2 * count + 1) / 2 + 0.5) / (count + 1) for count in self.counts]
-        self._normal = np.concatenate([ndtri(middle) for middle in middles])
-        self._normal_start = 2 * self._start + np.arange(len(columns))
+        self._start = _SPACING * np.arange(len(columns))
+        found = [self._places_of(column, number) for number, column in enumerate(columns)]
+        self._grid = np.concatenate([grid for grid, _, _ in found])
+        self._bins = [(first, last) for _, first, last in found]
+        middles = [
+            ((first + last) / 2 + 0.5) / (n + 1) for (first, last), n in zip(self._bins, self.counts, strict=True)
+        ]
+        self.normal = _joined([ndtri(middle)[:, None] for middle in middles], 0.0)[:, 0]
+        """Φ⁻¹ of the middle of a figure's bins, by place; 0 for what is missing, so that it says nothing."""
 
-    def _placed(self, values: NDArray[np.float64], column: int | None = None) -> NDArray[np.float64]:
-        at: int | slice = slice(None) if column is None else column
-        placed = values - self._lowest[at]
-        placed *= self._scale[at]
-        np.maximum(placed, -_OVERHANG, out=placed)
-        np.minimum(placed, 1 + _OVERHANG, out=placed)
-        placed += self._place[at]
-        return np.asarray(placed, np.float64)
+    def places(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The places of ``values`` ``(k, J)``, NaN where missing."""
+        moved = values - self._lowest
+        moved *= self._scale
+        np.maximum(moved, -_OVERHANG, out=moved)
+        np.minimum(moved, 1 + _OVERHANG, out=moved)
+        np.fmin(moved, _MISSING, out=moved)  # of NaN and a number, the number
+        moved += self._start
+        places: NDArray[np.int64] = self._grid.searchsorted(moved, "right")
+        return places
 
-    def of(self, values: NDArray[np.float64]) -> Ranks:
-        """The ranks of ``values`` ``(k, J)``."""
-        placed = self._placed(values)
-        missing = placed != placed  # noqa: PLR0124  # NaN, for a third of the cost of np.isnan
-        first = self._sorted.searchsorted(placed) - self._start
-        last = self._sorted.searchsorted(placed, "right") - self._start
-        if missing.any():
-            first, last = np.where(missing, 0, first), np.where(missing, self.counts, last)
-        return Ranks(first, last, missing)
+    def by_place(self, by_bin: Sequence[NDArray[np.float64]], missing: float) -> NDArray[np.float64]:
+        """What belongs to each place, ``(places, B)``, where ``by_bin`` has what belongs to each column's bins.
 
-    def normal(self, ranks: Ranks) -> NDArray[np.float64]:
-        """Φ⁻¹ of the middle of each figure's bins, ``(k, J)``: 0 for what is missing, so that it says nothing."""
-        return np.asarray(self._normal.take(self._normal_start + ranks.first + ranks.last))
+        Bins of a column are ``(n + 1, B)``. A tie gets the mean of its bins, which is what the usual random rank
+        among them would get on average.
+        """
+        parts = []
+        for (first, last), own in zip(self._bins, by_bin, strict=True):
+            sums = np.concatenate([np.zeros((1, own.shape[1])), np.cumsum(own, axis=0)])
+            parts.append((sums[last + 1] - sums[first]) / (last + 1 - first)[:, None])
+        return _joined(parts, missing)
+
+    def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``values`` ``(J, B)`` repeated for every place of their column, ``(places, B)``."""
+        places = [len(first) + 1 for first, _ in self._bins]
+        return np.concatenate([np.zeros((1, values.shape[1])), np.repeat(values, places, axis=0)])
+
+    def _places_of(
+        self, column: NDArray[np.float64], number: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """The grid whose steps are the places of one column, and the first and the last bin of each place."""
+        moved = (column - self._lowest[number]) * self._scale[number] + self._start[number]
+        values, counts = np.unique(moved, return_counts=True)
+        after = np.cumsum(counts)
+        # Left of the first value, on it, right of it, on the second …
+        first = np.stack([after - counts, after - counts], 1).ravel()
+        last = np.stack([after - counts, after], 1).ravel()
+        steps = np.stack([values, np.nextafter(values, np.inf)], 1).ravel()
+        ends = self._start[number] + np.array([-1.0, (1 + _OVERHANG + _MISSING) / 2])
+        return (
+            np.concatenate([ends[:1], steps, ends[1:]]),
+            np.append(first, after[-1]),
+            np.append(last, after[-1]),
+        )
+
+
+def _joined(columns: list[NDArray[np.float64]], missing: float) -> NDArray[np.float64]:
+    """The columns' parts, one after another as the places are numbered, each with one for missing figures."""
+    width = columns[0].shape[1]
+    unused = [np.zeros((1, width))]  # every figure is beyond the grid's first step
+    return np.concatenate(unused + [row for part in columns for row in (part, np.full((1, width), missing))])
+
+
+def _thinned(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(ordered) <= MOST_VALUES:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, MOST_VALUES).round().astype(np.int64)]

@@ -25,14 +25,15 @@ class Recursion:
         """Shiryaev–Roberts and CUSUM, ``(2, B)``."""
         self.quiet = np.zeros(bets, np.int64)
         """The last update at which each bet's CUSUM was at most 1, ``(B,)``: drift began after it, if at all."""
+        self._roberts, self._cusum = self.money  # views, which take time to make
 
     def update(self, e_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pay ``e_values`` ``(B,)`` and return the mixed money of each channel, ``(C,)``."""
         self.updates += 1
-        money = self.money
-        money[0] += 1
-        np.maximum(money[1], 1, out=money[1])
-        money *= e_values
-        np.minimum(money, MOST, out=money)
-        np.copyto(self.quiet, self.updates, where=money[1] <= 1)
-        return np.asarray(self._weights @ money[0], np.float64)
+        self._roberts += 1.0
+        np.maximum(self._cusum, 1.0, out=self._cusum)
+        self.money *= e_values
+        np.minimum(self.money, MOST, out=self.money)
+        np.putmask(self.quiet, self._cusum <= 1.0, self.updates)
+        mixed: NDArray[np.float64] = self._weights.dot(self._roberts)
+        return mixed
