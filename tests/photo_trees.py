@@ -39,11 +39,18 @@ def write_tree(folder: Path, files: Files) -> Path:
     return folder
 
 
-def write_zip(path: Path, files: Files) -> Path:
-    """A zip of the files."""
-    with zipfile.ZipFile(path, "w") as archive:
+def zip_of(files: Files) -> bytes:
+    """The bytes of a zip of the files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
         for name, value in files.items():
             archive.writestr(name, content(value))
+    return out.getvalue()
+
+
+def write_zip(path: Path, files: Files) -> Path:
+    """A zip of the files."""
+    path.write_bytes(zip_of(files))
     return path
 
 

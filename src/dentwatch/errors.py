@@ -17,6 +17,7 @@
     │   ├── DriftStateError    a saved state does not belong to the detector that is to go on from it
     │   ├── AlertError         an alert cannot be delivered, or not where it is to go
     │   └── IncidentError      an incident does not exist, or is not in a state for that
+    ├── LoopError              a step of the loop does not exist, or cannot be carried out
     └── RecordsError           what happened while serving cannot be kept or read
         ├── DatabaseError      the database cannot be reached, read or written
         ├── KeyRefusedError    an API key is unknown, revoked or cannot be made
@@ -116,3 +117,7 @@ class AlertError(MonitoringError):
 
 class IncidentError(MonitoringError):
     """An incident does not exist, or is not in a state for what was asked."""
+
+
+class LoopError(DentwatchError):
+    """A step of the loop does not exist, is not in a state for that, or cannot be carried out."""

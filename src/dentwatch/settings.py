@@ -197,6 +197,7 @@ class LoopSettings(Group):
     retrains_per_day: int = Field(4, ge=0, description="Most retrainings that the loop starts within 24 hours.")
     retrain_minutes: float = Field(60, gt=0, description="Most minutes that a retraining trains.")
     retrain_epochs: int = Field(20, ge=1, description="Most passes over the train split of a retraining.")
+    search_minutes: float = Field(120, gt=0, description="Most minutes that a search for a better model tries.")
     new_photos: int = Field(50, ge=1, description="New annotated photos that are worth the weekly retraining.")
     latency_ratio: float = Field(
         1.2, gt=0, description="Most time per photo that a challenger may take, as a multiple of the champion's."
@@ -216,6 +217,9 @@ class LoopSettings(Group):
     )
     calm_inspections: int = Field(
         100, ge=1, description="Inspections without an alarm after which the monitors count as calm."
+    )
+    nightly_hour: int = Field(
+        2, ge=0, le=23, description="Hour (UTC) after which the champion is evaluated and the weekly retraining is due."
     )
     frozen_test: bool = Field(True, description="Photos of later batches never enter the test split.")
 

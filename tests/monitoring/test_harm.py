@@ -18,11 +18,11 @@ from test_degradation import STREET
 
 from dentwatch.data.degradation import over_exposure
 from dentwatch.data.linear_light import LINEAR, encode
+from dentwatch.data.remakes import REMAKES, Way
 from dentwatch.data.statistics import photo_statistics
 from dentwatch.errors import MonitoringError, PhotoError
 from dentwatch.monitoring.features import FEATURE_NAMES, photo_features
 from dentwatch.monitoring.harm import Harm, HarmEstimator, estimate_harm
-from dentwatch.monitoring.harm_causes import REMAKES, Way
 from dentwatch.monitoring.harm_matching import match_amount
 from dentwatch.records.annotations import Annotation, Box, PhotoRecord
 from dentwatch.records.photos import PhotoStore

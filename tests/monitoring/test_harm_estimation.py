@@ -93,9 +93,21 @@ def test_the_level_follows_from_the_estimated_loss(
         assert incidents.assess(connection, incident, harm, said).level == level
 
 
-def test_without_annotated_photos_the_harm_stays_unknown(kept: Database, bundle: ModelBundle, tmp_path: Path) -> None:
-    other = write_bundle(tmp_path / "other", rectangle_graph(), dataset_version="0" * 64)
-    _, harm, level = estimated(kept, other, 1.25)
+def elsewhere(folder: Path) -> ModelBundle:
+    """A model that was validated on photos that are not at hand, as the starter was."""
+    thresholds = {"scratch": 0.1, "dent": 0.1}
+    return write_bundle(folder, rectangle_graph(), thresholds=thresholds, dataset_version="0" * 64)
+
+
+def test_a_model_from_elsewhere_is_held_against_the_newest_photos(
+    kept: Database, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    _, harm, level = estimated(kept, elsewhere(tmp_path / "other"), 1.25)
+    assert (level, harm["photos"]) == ("critical", PHOTOS)
+
+
+def test_without_annotated_photos_the_harm_stays_unknown(kept: Database, tmp_path: Path) -> None:
+    _, harm, level = estimated(kept, elsewhere(tmp_path / "other"), 1.25)
     assert level == "noticed"
     assert harm["lost"] is None
-    assert "Review drifted photos" in harm["text"]
+    assert "review drifted ones" in harm["text"]

@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from command import dentwatch
+from photo_trees import zip_of
 from rectangles import as_photo, rectangles_rgb
 from running_service import Service, assert_problem, serving, upload
 
+from dentwatch.loop import annotation_routes
+from dentwatch.loop.upload import keep_upload
 from dentwatch.monitoring import incidents, review_plan
 from dentwatch.monitoring import routes as monitoring
 from dentwatch.monitoring.incidents import Signal
@@ -64,6 +67,8 @@ EXPECTED = {
     "GET /v1/kpis":                                   "401   200   403   200   200   200",
     "GET /v1/reviews":                                "401   403   403   200   403   200",
     "POST /v1/reviews/{number}/done":                 "401   403   403   200   403   200",
+    "POST /v1/annotations":                           "401   403   403   202   202   202",
+    "GET /v1/annotations/{batch_id}":                 "401   403   403   200   200   200",
     "POST /invocations":                              "401   403   403   403   200   200",
     "GET /v2":                                        "401   403   403   403   200   200",
     "GET /v2/models/{name}":                          "401   403   403   403   200   200",
@@ -84,6 +89,7 @@ EXPECTED = {
 }  # fmt: skip
 
 PHOTO = as_photo(rectangles_rgb(320, 240, ("scratch", 40, 30, 90, 20)))
+_ZIP = zip_of({"a.png": PHOTO})
 _LISTING = {"id": "L-1", "created_at": "2026-11-01T00:00:00Z"}
 _MISSED = {"photo": 0, "label": "dent", "x": 10, "y": 10, "width": 30, "height": 20}
 _PREDICT: dict[str, Any] = {"json": {"instances": [{"b64": base64.b64encode(PHOTO).decode()}]}}
@@ -94,6 +100,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/disputes": {"json": {"reason": "that is dirt"}},
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
     "POST /v1/listings": {"json": _LISTING},
+    "POST /v1/annotations": {"content": _ZIP},
     **{
         f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
         for action in ("notes", "acknowledge", "resolve")
@@ -127,6 +134,7 @@ class House:
             "name": "dentwatch",
             "version": version,
             "incident_id": self.new_incident() if "{incident_id}" in route else "",
+            "batch_id": self.new_batch() if "{batch_id}" in route else "",
             "number": self.new_review() if "/v1/reviews/" in route else 0,
         }
         request = dict(REQUESTS.get(route, {}))
@@ -141,6 +149,10 @@ class House:
         )
         with Database.of(Settings(home=self.service.home)).writing() as connection:
             return incidents.open_or_update(connection, signal).id
+
+    def new_batch(self) -> str:
+        """The id of a batch that lies in the inbox."""
+        return keep_upload(Settings(home=self.service.home), "a", _ZIP).id
 
     def new_review(self) -> int:
         """The number of a photo that waits to be reviewed, with no detection to judge."""
@@ -187,7 +199,7 @@ def test_every_route_has_its_row(house: House) -> None:
 def test_no_route_is_missing_from_the_description(bundle: ModelBundle, tmp_path: Path) -> None:
     runtime = Runtime(Settings(home=tmp_path), str(bundle.folder))
     try:
-        app = create_app(runtime, [monitoring.router, kpis.router])
+        app = create_app(runtime, [monitoring.router, kpis.router, annotation_routes.router])
     finally:
         asyncio.run(runtime.close())
     flat = [inner for route in app.routes for inner in getattr(route, "original_router", app).routes]

@@ -13,11 +13,14 @@ from dentwatch.cli import (
     inspect,
     keys,
     kpis,
+    loop,
     models,
     monitor,
     prices,
     quality,
+    search,
     serve,
+    trace,
     train,
 )
 
@@ -53,12 +56,15 @@ app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("search")(search.search)
 app.command("evaluate")(evaluate.evaluate)
 app.command("quality")(quality.quality)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.command("serve")(serve.serve)
 app.add_typer(monitor.app, name="monitor")
+app.add_typer(loop.app, name="loop")
+app.command("trace")(trace.trace)
 app.command("kpis")(kpis.kpis)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

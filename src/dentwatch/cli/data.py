@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dentwatch.cli import contradictions, inbox
+from dentwatch.cli.disagreements import disagreements
 from dentwatch.cli.generate import generate
 from dentwatch.cli.output import JsonOption, err, out, print_json, progress
 
@@ -219,6 +221,10 @@ def retry(
 
 
 app.command(epilog="Example: `dentwatch data generate photos --count 400 --seed 7 --stops -2`")(generate)
+
+app.command()(disagreements)
+app.add_typer(inbox.app, name="inbox")
+app.add_typer(contradictions.app, name="contradictions")
 
 
 def _store() -> "DatasetStore":

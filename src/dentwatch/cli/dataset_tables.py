@@ -12,7 +12,10 @@ from dentwatch.cli.output import out, print_table, table
 from dentwatch.data.difference import Change
 from dentwatch.data.validation import NOTES, REASONS
 from dentwatch.records.dataset_info import DatasetInfo
+from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.set_aside import SetAside
+
+_IMBALANCED = 2  # times as many boxes of one label as of another
 
 
 def versions_table(infos: list[DatasetInfo]) -> Table:
@@ -37,11 +40,23 @@ def print_info(info: DatasetInfo) -> None:
     )
     print_table(split_table(info), "Splits")
     out.print()
+    _print_imbalance(info)
     for title, counts in (("Sources", info.sources), ("Licences", info.licences), ("Consents", info.consents)):
         named = ", ".join(f"{name or 'not stated'} ({count:,})" for name, count in counts.items())
         out.print(f"{title}: {named}.", markup=False)
     for note, count in info.notes.items():
         out.print(f"Noted on {count:,} photos: {NOTES.get(note, note)} ({note}).", markup=False)
+
+
+def _print_imbalance(info: DatasetInfo) -> None:
+    """Say it where one of the labels that the product is judged by is much rarer in train than another."""
+    counts = {label: info.boxes_by_split.get("train", {}).get(label, 0) for label in HEADLINE_LABELS}
+    rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[common] >= _IMBALANCED * counts[rare]:
+        said = f"In train there are {counts[common]:,} boxes of {common} and {counts[rare]:,} of {rare}:"
+        out.print(
+            f"{said} `dentwatch train --set balance=0.5` shows photos with the rarer label oftener.", markup=False
+        )
 
 
 def print_changes(changes: Iterable[Change], before: str, after: str, limit: int) -> None:

@@ -1,6 +1,7 @@
 """``dentwatch models``: what is registered, and which version serves."""
 
 import getpass
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from dentwatch.records.model_versions import ModelVersion
     from dentwatch.records.promotions import Promotion
     from dentwatch.records.registry import Registry
+    from dentwatch.records.rollouts import Decision
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,6 +94,18 @@ def promote(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, a
 def rollback(reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Make the previous champion the champion again; a second time goes back two."""
     _report(_registry().rollback(reason, actor or getpass.getuser()), as_json)
+
+
+@app.command(epilog='Example: `dentwatch models approve challenger --reason "the gate report looks right"`')
+def approve(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Let a challenger that passed the gate be rolled out, where DENTWATCH_LOOP__NEEDS_APPROVAL asks for a person."""
+    _decide(ref, "approved", reason, actor, as_json)
+
+
+@app.command(epilog='Example: `dentwatch models veto challenger --reason "it calls reflections dents"`')
+def veto(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
+    """Stop the rollout of a challenger, at whatever stage it is."""
+    _decide(ref, "vetoed", reason, actor, as_json)
 
 
 @app.command(epilog="Example: `dentwatch models history`")
@@ -237,3 +251,17 @@ def _report(change: "Promotion", as_json: bool) -> None:
     else:
         instead = "" if change.previous is None else f" instead of {change.previous}"
         out.print(f"Model version {change.version} is now the champion{instead}.")
+
+
+def _decide(ref: str, decision: "Decision", reason: str, actor: str | None, as_json: bool) -> None:
+    from dentwatch import settings
+    from dentwatch.records import rollouts
+    from dentwatch.records.database import Database
+
+    model = _registry().get(ref).reference
+    with closing(Database.of(settings.load())) as database, database.writing() as connection:
+        rollout = rollouts.decide(connection, model, decision, actor or getpass.getuser(), reason)
+    if as_json:
+        print_json(rollout.as_document())
+    else:
+        out.print(f"The rollout of {model} is {decision}.", markup=False)

@@ -39,6 +39,13 @@ app.command("alerts", epilog="Example: `dentwatch monitor alerts --test`")(alert
 ActorOption = Annotated[
     str | None, typer.Option("--actor", help="Who does this, for the record; default: your login name.")
 ]
+
+
+def actor_of(named: str | None) -> str:
+    """Who does something: as named, else whoever is logged in."""
+    return named or getpass.getuser()
+
+
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -111,7 +118,7 @@ def incidents(
         return
     for action, words in said.items():
         if words:
-            _act(incident, action, words, actor or getpass.getuser())
+            _act(incident, action, words, actor_of(actor))
     with _reading() as connection:
         one = kept.existing(connection, incident)
         events = kept.timeline(connection, one.id)
@@ -134,7 +141,7 @@ def review(
 
     if done is not None:
         with _writing() as connection:
-            who = actor or getpass.getuser()
+            who = actor_of(actor)
             item = review_plan.mark_reviewed(connection, done, who)
             audit.append(connection, who, "review.done", item.inspection_id, {"position": item.position})
     with _reading() as connection:
@@ -188,7 +195,7 @@ def silence(
     from dentwatch.monitoring.alerts import silences
     from dentwatch.records import audit
 
-    duration, who = _duration(length), actor or getpass.getuser()
+    duration, who = _duration(length), actor_of(actor)
     with _writing() as connection:
         one = kept.find(connection, key)
         named = key if one is None else incident_alerts.key_of(one)

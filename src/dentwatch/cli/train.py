@@ -68,7 +68,7 @@ def train(
     from dentwatch import settings as all_settings
     from dentwatch.records.datasets import DatasetStore
 
-    _need_training()
+    need_training()
     settings = all_settings.load()
     given = {
         "detector": detector,
@@ -98,7 +98,8 @@ def train(
         _print_run(_train(settings, run, dataset, name), as_json)
 
 
-def _need_training() -> None:
+def need_training() -> None:
+    """Raise :class:`~dentwatch.errors.MissingExtraError` unless what training needs is installed."""
     import importlib.util
 
     from dentwatch.errors import MissingExtraError

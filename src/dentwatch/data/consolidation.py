@@ -26,11 +26,14 @@ class Consolidation:
     The result depends on what was staged and on the version before, never on the order in which photos came.
     """
 
-    def __init__(self, staging: Staging, settings: DataSettings, report: IngestReport) -> None:
+    def __init__(
+        self, staging: Staging, settings: DataSettings, report: IngestReport, *, frozen_test: bool = False
+    ) -> None:
         self._staging = staging
         self._database = staging.database
         self._settings = settings
         self._report = report
+        self._frozen_test = frozen_test
 
     def run(self, base: DatasetVersion | None, *, update: bool) -> None:
         """Take all steps; :meth:`rows` then gives the rows."""
@@ -132,13 +135,16 @@ class Consolidation:
     def _assign_splits(self, look_alikes: LookAlikes) -> None:
         execute = self._database.execute
         execute("INSERT INTO vehicles SELECT vehicle, MIN(split), 'kept' FROM rows WHERE kept GROUP BY vehicle")
+        frozen = self._frozen_test and self._has_test()
         self._take_stated_splits()
-        shares = self._settings.val_share, self._settings.test_share
+        shares = self._settings.val_share, 0.0 if frozen else self._settings.test_share
         insert = "INSERT OR IGNORE INTO vehicles VALUES (?, ?, 'look-alike')"
         for group in look_alikes.groups():
             marks = ((vehicle, self._split_of(vehicle)) for vehicle in group)
             known = {vehicle: split for vehicle, split in marks if split is not None}
             split = split_of_group(group, known, *shares)
+            if frozen and split == "test":
+                split = "val"  # it looks like a photo of test: nothing may be learnt from it
             self._database.executemany(insert, ((vehicle, split) for vehicle in group))
         self._database.create_function("split_of_vehicle", 1, lambda vehicle: split_of_vehicle(vehicle, *shares))
         execute("INSERT OR IGNORE INTO vehicles SELECT DISTINCT vehicle, split_of_vehicle(vehicle), 'hash' FROM rows")
@@ -155,6 +161,9 @@ class Consolidation:
             " FROM rows WHERE NOT kept AND stated IS NOT NULL AND vehicle NOT IN (SELECT vehicle FROM vehicles)"
             " GROUP BY vehicle, stated) WHERE place = 1"
         )
+
+    def _has_test(self) -> bool:
+        return self._database.execute("SELECT 1 FROM vehicles WHERE split = 'test' LIMIT 1").fetchone() is not None
 
     def _split_of(self, vehicle: str) -> Split | None:
         found = self._database.execute("SELECT split FROM vehicles WHERE vehicle = ?", (vehicle,)).fetchone()

@@ -1,8 +1,6 @@
 """Processes that examine photos, a bounded number of photos ahead of whoever takes the results."""
 
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -10,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from dentwatch.data.incoming import IncomingPhoto
-from dentwatch.data.processes import deaf_to_ctrl_c
+from dentwatch.data.processes import deaf_to_ctrl_c, end_with_parent
 from dentwatch.data.validation import Examined, Rules, examine, set_aside_whole
 from dentwatch.errors import PhotoError
 from dentwatch.records.photos import PhotoStore
@@ -93,15 +91,7 @@ def _set_up(rules: Rules, photos_url: str) -> None:
     # block as large as this one go: some 15 % of the processor time.
     bytearray(24 << 20)
     _rules, _store = rules, PhotoStore(photos_url)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed ingest must not leave processes behind that wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _examine_batch(batch: list[IncomingPhoto]) -> list[Examined]:

@@ -29,15 +29,26 @@ Observe = Callable[[], None]
 
 
 class Ingest:
-    """One way of taking photos in: the settings, the labels, and how many processes."""
+    """One way of taking photos in: the settings, the labels, and how many processes.
+
+    ``update``: annotations of known photos stand in any case. ``frozen_test``: where there is a test split, vehicles
+    that are not known yet enter it only if their source says so.
+    """
 
     def __init__(
-        self, settings: Settings, labels: LabelMap | None = None, workers: int | None = None, *, update: bool = False
+        self,
+        settings: Settings,
+        labels: LabelMap | None = None,
+        workers: int | None = None,
+        *,
+        update: bool = False,
+        frozen_test: bool = False,
     ) -> None:
         self._settings = settings
         self._rules = Rules(settings.data, labels or LabelMap())
         self._workers = workers or settings.data.workers
         self._update = update
+        self._frozen_test = frozen_test
 
     def run(
         self,
@@ -109,7 +120,7 @@ class Ingest:
         """Write the version; nothing counts before ``flushed`` says that its photos are on the disk."""
         for known in store.figures():
             staging.add_figures(known, new=False)
-        consolidation = Consolidation(staging, self._settings.data, report)
+        consolidation = Consolidation(staging, self._settings.data, report, frozen_test=self._frozen_test)
         consolidation.run(base, update=self._update)
         for entry in staging.set_aside():
             report.count_set_aside(entry)

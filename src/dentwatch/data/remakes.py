@@ -12,6 +12,8 @@ import numpy as np
 
 from dentwatch.data.degradation import Photo, defocus, jpeg, low_light, motion, noise, over_exposure, veil
 from dentwatch.data.linear_light import LINEAR, encode
+from dentwatch.errors import DataError
+from dentwatch.records.model_bundle import Adaptation
 
 Apply = Callable[[Photo, float, np.random.Generator], Photo]
 
@@ -34,6 +36,11 @@ class Way:
     def apply(self, rgb: Photo, amount: float, rng: np.random.Generator) -> Photo:
         """The photo re-made."""
         return rgb if amount == self.nothing else self.make_worse(rgb, amount, rng)
+
+    def between(self, amount: float, part: float) -> float:
+        """``part`` of the way from nothing to ``amount``, and never beyond the amounts that are known."""
+        wanted = self.nothing + part * (amount - self.nothing)
+        return min(max(wanted, min(self.amounts)), max(self.amounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +115,15 @@ REMAKES: dict[str, Remake] = {
     "cool": Remake(("colour_cast", "saturation"), (Way("cool cast", "ln(blue ÷ red gain)", _TINTS, _cool),)),
 }
 """By cause. Causes of content and of detector outputs are not here: photos of other things cannot be made."""
+
+
+def way_of(drift: Adaptation) -> Way:
+    """How a drift is re-made; raises :class:`DataError` where it cannot be."""
+    remake = REMAKES.get(drift.cause)
+    way = next((way for way in remake.ways if way.name == drift.way), None) if remake else None
+    if way is None:
+        raise DataError(
+            f"Photos cannot be re-made for {drift.cause!r} by {drift.way!r}.",
+            f"It can be done for {', '.join(REMAKES)}. Annotate photos that drifted, and ingest them.",
+        )
+    return way

@@ -6,27 +6,11 @@ from dataclasses import dataclass
 from dentwatch.data.incoming import IncomingPhoto
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.ingest_report import IngestReport
+from dentwatch.data.stored_photo import StoredPhoto
 from dentwatch.data.validation import annotations_from_text
 from dentwatch.records.datasets import DatasetStore
-from dentwatch.records.photos import PhotoStore
 from dentwatch.records.set_aside import SetAside
 from dentwatch.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPhoto:
-    """Reads a photo that was set aside from the photo store.
-
-    ``adds`` says that its annotations belong beside those that the photo has already.
-    """
-
-    photos_url: str
-    photo_id: str
-    adds: bool
-
-    def __call__(self) -> bytes:
-        """The photo's bytes; raises :class:`dentwatch.errors.PhotoError` (``missing``)."""
-        return PhotoStore(self.photos_url).get(self.photo_id)
 
 
 @dataclass(frozen=True, slots=True)

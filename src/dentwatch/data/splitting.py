@@ -2,6 +2,7 @@
 
 New photos never move old ones, and no vehicle is in two splits. In order of strength, a vehicle is in the split that
 it is in already; that its source states; of a vehicle whose photos look the same as its own; that its hash says.
+Where test is frozen, neither the hash nor a look-alike puts a vehicle there; one that looks like test goes to val.
 """
 
 import hashlib

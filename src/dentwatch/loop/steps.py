@@ -32,6 +32,26 @@ class Step:
     result: dict[str, Any] | None
     error: str | None
 
+    def as_document(self) -> dict[str, Any]:
+        """The step as a JSON document."""
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in document.items()}
+
+    def outcome(self) -> str:
+        """What became of it, in a few words."""
+        found = self.result or {}
+        said = self.error or next((str(found[name]) for name in _TELLING if found.get(name)), "")
+        return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+
+    def in_words(self) -> str:
+        """The step in a line."""
+        said = self.outcome()
+        return f"{self.key}: {self.state}" + (f" – {said}" if said else "")
+
+
+_TELLING = ("text", "why", "decision", "reason", "model", "dataset_version")  # in a result, what tells most first
+_LONGEST = 160
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -1,6 +1,7 @@
 """Which reference production is compared with: the champion's validation photos, else its first traffic.
 
-The champion is followed as serving follows it; a promotion brings another reference. Where its validation photos are
+The champion is followed as serving follows it; a promotion brings another reference. To one that was made for a drift
+photos like those are normal: it is compared with its own traffic. Where its validation photos are
 not at hand or too few to keep the false-alarm promise (:class:`~dentwatch.errors.UnarmedError`), the detectors warm up:
 the first :data:`WARM_UP_PHOTOS` photos that it answers, more if they are of too few vehicles, are taken to be in order,
 and kept in ``DENTWATCH_HOME``.
@@ -53,6 +54,12 @@ class Arming:
         self._clock = clock
         self._next_look = self._next_attempt = 0.0
 
+    @property
+    def adapted_to(self) -> str | None:
+        """The incident that the model was made for."""
+        adapted = None if self.bundle is None else self.bundle.spec.adapted_to
+        return None if adapted is None else adapted.incident
+
     def look(self) -> None:
         """Look for another champion, and for a reference where there is none yet; does so only now and then."""
         now = self._clock()
@@ -89,6 +96,8 @@ class Arming:
     def _of_champion(self, bundle: ModelBundle) -> Reference:
         if self._ref not in (None, "champion"):
             raise MonitoringError(f"{bundle.name} was named by hand; it warms up on its traffic.")
+        if bundle.spec.adapted_to is not None:
+            raise MonitoringError(f"{bundle.name} was made for photos unlike those that it was validated on.")
         return Reference.of_champion(self._settings)
 
     def _of_traffic(self, bundle: ModelBundle) -> Reference:

@@ -61,10 +61,13 @@ class Follower:
         self._monitors: Monitors | None = None
         self._updates: int | None = None  # at which the detectors in memory stand; None: they have to be restored
 
-    def follow(self, monitors: Monitors | None, problem: str = "") -> int:
+    def follow(self, monitors: Monitors | None, problem: str = "", adapted_to: str | None = None) -> int:
         """Look at the next inspections with ``monitors`` (None: without comparing, because of ``problem``).
 
-        Returns how many there were. Raises :class:`LeaseLostError` when another process follows by now.
+        ``adapted_to`` is the incident that the model was made for: it outlives the model before, until it is verified
+        that it is over. Returns how many there were.
+
+        Raises :class:`LeaseLostError` when another process follows by now.
         """
         with self._database.reading() as connection:
             state = watch_state.read(connection)
@@ -78,7 +81,7 @@ class Follower:
         if monitors is not None:
             monitors.restart(part for one in closed for part in state.watching[one])
         try:
-            work = self._look(batch, unresolved, monitors, state.updates)
+            work = self._look(batch, unresolved, monitors, state.updates, adapted_to)
             with self._database.writing() as connection:
                 self._keep(connection, work, monitors, problem, state)
         except _OvertakenError as error:
@@ -106,17 +109,22 @@ class Follower:
                 _log.warning("%s", error)
 
     def _look(
-        self, batch: Sequence[FedInspection], unresolved: Sequence[Incident], monitors: Monitors | None, updates: int
+        self,
+        batch: Sequence[FedInspection],
+        unresolved: Sequence[Incident],
+        monitors: Monitors | None,
+        updates: int,
+        adapted_to: str | None,
     ) -> _Work:
         work = _Work(batch, unresolved)
         work.candidates = [one for inspection in batch for one in _candidates(inspection, unresolved, monitors)]
         if monitors is None:
             return work
-        _end_of_other_models(work, monitors.reference.model)
+        _end_of_other_models(work, monitors.reference.model, adapted_to)
         recoveries = {
             one.id: (one, Recovery.from_document(one.recovery))
             for one in unresolved
-            if one.recovery and one.id not in work.over
+            if one.recovery and one.model == monitors.reference.model
         }
         watched = []
         for inspection in batch:
@@ -183,11 +191,11 @@ def _candidates(
         yield Candidate(inspection.id, photo.position, uncertain, drifted)
 
 
-def _end_of_other_models(work: _Work, model: str) -> None:
+def _end_of_other_models(work: _Work, model: str, adapted_to: str | None) -> None:
     """Incidents of an earlier champion end: what still drifts from its successor's reference opens others."""
     now = datetime.now(UTC)
     for incident in work.unresolved:
-        if incident.model != model:
+        if incident.model != model and incident.id != adapted_to:
             work.over[incident.id] = f"The champion is {model} now, which is compared with photos of its own.", now
 
 

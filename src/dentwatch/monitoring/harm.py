@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.decoding import DecodedPhoto
+from dentwatch.data.remakes import REMAKES, Remake, Way
 from dentwatch.data.statistics import photo_statistics
 from dentwatch.errors import MonitoringError, PhotoError
 from dentwatch.monitoring.features import FEATURE_NAMES
-from dentwatch.monitoring.harm_causes import REMAKES, Remake, Way
 from dentwatch.monitoring.harm_matching import Match, match_amount
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.labels import HEADLINE_LABELS

@@ -4,16 +4,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dentwatch.errors import DatasetError, DentwatchError, MonitoringError
+from dentwatch.errors import DentwatchError
 from dentwatch.monitoring import feed, watch_state
 from dentwatch.monitoring.feed import FedInspection
 from dentwatch.monitoring.harm import Harm, estimate_harm
 from dentwatch.monitoring.incidents import Incident, Level
 from dentwatch.monitoring.monitors import Monitors
 from dentwatch.monitoring.signals import MOST_RECENT
+from dentwatch.monitoring.validation_photos import validation_dataset
 from dentwatch.records.database import Database
-from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.inspection import Inspector
@@ -61,24 +62,23 @@ class HarmEstimation:
 
     def _measured(self, incident: Incident, bundle: ModelBundle, monitors: Monitors) -> Harm:
         settings = self._settings
-        try:
-            dataset = DatasetStore(settings.dataset_store_url).get(bundle.spec.dataset_version)
-        except DatasetError as error:
-            raise MonitoringError(
-                f"The harm is not known: the annotated photos that {bundle.name} was validated on are not at hand.",
-                "Review drifted photos: verdicts give the true recall.",
-            ) from error
-        with self._database.reading() as connection:
-            last = watch_state.read(connection).updates
-            recent = feed.seen_since(connection, last - MOST_RECENT, MOST_RECENT)
-        drifted = [monitors.measure(one).features for one in recent if _shows(incident, one)]
+        dataset = validation_dataset(settings, bundle)
         return estimate_harm(
             Inspector(bundle, threads=1, max_pixels=settings.data.max_pixels),
             list(dataset.photos(split="val")),
             PhotoStore(settings.photo_store_url),
             incident.cause,
-            np.concatenate(drifted) if drifted else np.empty((0, 0)),
+            drifted_features(self._database, incident, monitors),
         )
+
+
+def drifted_features(database: Database, incident: Incident, monitors: Monitors) -> NDArray[np.float64]:
+    """The features ``(M, F)`` of the last photos that an incident shows, as the reference wants them."""
+    with database.reading() as connection:
+        last = watch_state.read(connection).updates
+        recent = feed.seen_since(connection, last - MOST_RECENT, MOST_RECENT)
+    drifted = [monitors.measure(one).features for one in recent if _shows(incident, one)]
+    return np.concatenate(drifted) if drifted else np.empty((0, 0))
 
 
 def _shows(incident: Incident, inspection: FedInspection) -> bool:
@@ -96,6 +96,8 @@ def _document(harm: Harm, tolerance: float) -> dict[str, Any]:
         "high": loss.high,
         "recall_before": loss.before,
         "recall_after": loss.after,
+        "way": harm.way,
+        "share": harm.share,
         "amount": harm.amount,
         "unit": harm.unit,
         "photos": harm.photos,

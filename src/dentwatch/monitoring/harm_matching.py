@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dentwatch.monitoring.harm_causes import Way
+from dentwatch.data.remakes import Way
 
 Floats = NDArray[np.float64]
 

@@ -161,6 +161,12 @@ def add_note(connection: Connection, incident_id: str, actor: str, note: str) ->
     return incident
 
 
+def note_once(connection: Connection, incident_id: str, actor: str, note: str) -> None:
+    """As :func:`add_note`, unless the timeline says so already: for whoever may come twice to tell the same."""
+    if all(event.text != note for event in timeline(connection, incident_id)):
+        add_note(connection, incident_id, actor, note)
+
+
 def resolve(connection: Connection, incident_id: str, actor: str, why: str, at: datetime | None = None) -> Incident:
     """It is over. Raises :class:`IncidentError` where it does not exist or is resolved already."""
     incident = _unresolved(connection, incident_id)

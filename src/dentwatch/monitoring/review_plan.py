@@ -5,7 +5,8 @@ Each photo is drawn for each of these reasons by itself, with a probability that
 - ``random``: every photo, with ``monitoring.review_share``;
 - ``uncertain``: the model was least sure of something it found;
 - ``drifted``: it came while an incident was open in its slice;
-- ``disputed``: a user objected; these are always reviewed.
+- ``disputed``: a user objected; these are always reviewed;
+- ``wanted``: a retraining would learn most from them; these are always reviewed, too.
 
 A photo's inclusion probability is that of being drawn for any reason, 1 − Π(1 − p), and it is kept with the item: an
 estimate that weights each reviewed photo with its inverse (Horvitz & Thompson, 1952) is unbiased although doubtful
@@ -25,9 +26,9 @@ from dentwatch.errors import MonitoringError
 from dentwatch.records import kpi_changes, tables
 from dentwatch.records.monitoring_tables import review_items
 
-Reason = Literal["disputed", "random", "drifted", "uncertain"]
+Reason = Literal["disputed", "wanted", "random", "drifted", "uncertain"]
 
-REASONS: tuple[Reason, ...] = ("disputed", "random", "drifted", "uncertain")
+REASONS: tuple[Reason, ...] = ("disputed", "wanted", "random", "drifted", "uncertain")
 """In the order in which items are listed."""
 
 UNCERTAIN_SHARE = 0.1
@@ -114,6 +115,20 @@ def plan_disputed(connection: Connection) -> int:
             connection.execute(insert(review_items).values(planned_at=datetime.now(UTC), **values))
         count += 1
     return count
+
+
+def plan_wanted(connection: Connection, photos: Iterable[tuple[str, int]]) -> None:
+    """Have these photos (inspection, position) reviewed for certain, but for those that were already."""
+    rows = review_items
+    for inspection_id, position in photos:
+        here = and_(rows.c.inspection_id == inspection_id, rows.c.position == position)
+        planned = connection.execute(select(rows.c.state, rows.c.reason).where(here)).one_or_none()
+        values: dict[str, Any] = {"reason": "wanted", "probability": 1.0}
+        if planned is None:
+            values |= {"inspection_id": inspection_id, "position": position, "state": "open"}
+            connection.execute(insert(rows).values(planned_at=datetime.now(UTC), **values))
+        elif planned.state == "open" and planned.reason != "disputed":
+            connection.execute(update(rows).where(here).values(values))
 
 
 def has_new_disputes(connection: Connection) -> bool:

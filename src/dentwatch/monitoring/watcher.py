@@ -74,7 +74,7 @@ class Watcher:
             return 0
         self._arming.look()
         try:
-            seen = self._follower.follow(self._arming.monitors, self._arming.problem)
+            seen = self._follower.follow(self._arming.monitors, self._arming.problem, self._arming.adapted_to)
         except LeaseLostError as error:
             _log.info("%s", error)
             self._holds = False

@@ -100,15 +100,15 @@ class DatasetStore:
             )
         return DatasetVersion(self.place, self._info(found[0]))
 
-    def write(self, rows: Iterable[PhotoRecord], *, parent: str | None = None) -> DatasetVersion:
-        """Write rows, in any order, as a version and make it the latest.
+    def write(self, rows: Iterable[PhotoRecord], *, parent: str | None = None, latest: bool = True) -> DatasetVersion:
+        """Write rows, in any order, as a version and make it the latest (or, without ``latest``, the last but one).
 
         The same rows give the same id anywhere; rows that are a version already make it the latest again. Raises
         :class:`DatasetError` for a photo that comes twice, and while another process writes here.
         """
         with self.place.only_writer():
             version = self.prepare(rows, parent=parent)
-            self.commit(version)
+            self.commit(version, latest=latest)
         return version
 
     def prepare(self, rows: Iterable[PhotoRecord], *, parent: str | None = None) -> DatasetVersion:
@@ -130,10 +130,12 @@ class DatasetStore:
         version: DatasetVersion | None = None,
         set_aside: Iterable[SetAside] | None = None,
         figures: Iterable[PhotoFigures] | None = None,
+        *,
+        latest: bool = True,
     ) -> None:
         """Make a prepared version the latest, replace what is set aside, and add figures, all in one step.
 
-        None leaves a part as it is.
+        None leaves a part as it is. Without ``latest``, the version that is the latest stays so.
         """
         catalog = self._catalog()
         retired = catalog.set_aside
@@ -147,7 +149,11 @@ class DatasetStore:
                 catalog.set_aside = f"set-aside/{new.name}.parquet"
                 self.place.adopt(new, catalog.set_aside)
         if version is not None:
-            catalog.versions = [item for item in catalog.versions if item != version.id] + [version.id]
+            others = [item for item in catalog.versions if item != version.id]
+            if latest or not others:
+                catalog.versions = [*others, version.id]
+            elif version.id not in catalog.versions:
+                catalog.versions = [*others[:-1], version.id, others[-1]]
         self.place.write(_CATALOG, catalog.model_dump_json(indent=2).encode() + b"\n")
         if set_aside is not None and retired:
             self.place.remove(retired)

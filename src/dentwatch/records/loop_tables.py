@@ -1,9 +1,9 @@
-"""The tables of the loop: its steps, each of which happens once.
+"""The tables of the loop: its steps, each of which happens once, and how far new models were rolled out.
 
 They belong to the same database and migrations as :mod:`.tables`.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table, Text
 
 from dentwatch.records.tables import Moment, metadata
 
@@ -29,3 +29,19 @@ loop_steps = Table(
     Index(None, "subject"),
 )
 """What is to be done, is being done and was done, each once."""
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("model", String(200), nullable=False, unique=True),  # as answers call it
+    Column("stage", String(16), nullable=False),  # approval, shadow, canary, champion, rejected
+    Column("share", Float, nullable=False),  # of vehicles that it answers as canary
+    Column("began_at", Moment, nullable=False),
+    Column("stage_since", Moment, nullable=False),
+    Column("decision", String(16), nullable=True),  # approved, vetoed; none while no person has said anything
+    Column("decided_by", String(200), nullable=True),
+    Column("reason", Text, nullable=True),  # of the decision, or of the rejection
+    Index(None, "stage"),
+)
+"""How far a challenger has come on its way to champion; serving follows it."""

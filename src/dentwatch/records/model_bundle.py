@@ -14,6 +14,7 @@ A bundle is a folder with
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +28,16 @@ CARD_NAME = "card.md"
 WEIGHTS_NAME = "weights.safetensors"
 
 
+class Enhancement(BaseModel):
+    """How dark photos are made brighter; see :mod:`dentwatch.data.enhancement`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["gamma", "clahe", "exposure", "exposure-denoised"]
+    amount: float = Field(gt=0, description="gamma: the exponent's inverse; clahe: its limit; else mean linear light.")
+    below: float = Field(ge=0, le=255, description="Mean luma below which a photo is dark.")
+
+
 class Preprocessing(BaseModel):
     """How a photo becomes the model's input."""
 
@@ -34,6 +45,7 @@ class Preprocessing(BaseModel):
 
     input_size: int = Field(description="Side of the square input, pixels.")
     pad_value: int = Field(114, ge=0, le=255, description="Grey value of the letterbox border.")
+    enhancement: Enhancement | None = Field(None, description="What is done to dark photos, if anything.")
 
 
 class Rights(BaseModel):
@@ -44,6 +56,19 @@ class Rights(BaseModel):
     name: str
     licence: str
     source: str = ""
+
+
+class Adaptation(BaseModel):
+    """The drift that a model version was made for: photos like that are normal to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    incident: str = Field(description="Id of the incident.")
+    cause: str = Field(description="dark, blur …")
+    way: str = Field(description="How the cause is re-made on photos, as in `low light with its noise`.")
+    amount: float = Field(description="How strong it is, in the unit of that way.")
+    share: float = Field(1.0, ge=0, le=1, description="Share of the photos that are so.")
+    slice: str = Field(description="Which photos drifted, as in `channel=app`, or `all`.")
 
 
 class ModelSpec(BaseModel):
@@ -72,6 +97,7 @@ class ModelSpec(BaseModel):
     parity: dict[str, float] = Field(
         default_factory=dict, description="Largest difference of ONNX and network: boxes in pixels, scores."
     )
+    adapted_to: Adaptation | None = Field(None, description="The drift that it was made for, if any.")
 
 
 class ModelBundle:

@@ -18,6 +18,7 @@ DIGEST_TAG = "dentwatch.digest"
 SPEC_TAG = "dentwatch.spec"
 LOGGED_MODEL_TAG = "dentwatch.logged_model"
 NAME_TAG = "dentwatch.registered_as"
+DISMISSED_TAG = "dentwatch.dismissed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Dentwatch asks of it, in one transaction; a process killed before that leaves on
 :meth:`Registry.sweep` removes those. Becoming champion is one write of one alias.
 """
 
+import json
 import logging
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from dentwatch.records.model_versions import (
     CHALLENGER,
     CHAMPION,
     DIGEST_TAG,
+    DISMISSED_TAG,
     LOGGED_MODEL_TAG,
     NAME_TAG,
     SPEC_TAG,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LATEST = "latest"
+_MOST_REASON = 4_000  # letters; MLflow keeps 5,000 in a tag
 _PREFIX_LENGTH = 6  # shortest prefix of an id that names a version
 _ABANDONED_AFTER_MS = 60 * 60 * 1000  # no upload takes an hour; one that is still pending then was killed
 
@@ -131,6 +134,19 @@ class Registry:
         if _alias(self._existing_model(), CHALLENGER) == version.number:
             self._client().delete_registered_model_alias(self._name, CHALLENGER)  # it no longer challenges anybody
         return done
+
+    def dismiss(self, ref: str | int, reason: str, actor: str) -> None:
+        """Say that a version is not to become champion: it challenges nobody any more, and its tags say why.
+
+        Raises :class:`ModelError` where there is none, or where it is the champion.
+        """
+        version = self.get(ref)
+        if version.is_champion:
+            raise ModelError(f"{version.reference} is the champion.", "Roll back, or promote another version.")
+        said = json.dumps({"reason": reason[:_MOST_REASON], "actor": actor}, ensure_ascii=False)
+        self._client().set_model_version_tag(self._name, str(version.number), DISMISSED_TAG, said)
+        if _alias(self._existing_model(), CHALLENGER) == version.number:
+            self._client().delete_registered_model_alias(self._name, CHALLENGER)
 
     def rollback(self, reason: str, actor: str) -> Promotion:
         """Make the previous champion the champion again; doing so twice goes back two. Raises :class:`ModelError`."""

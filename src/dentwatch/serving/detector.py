@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.decoding import DecodedPhoto
+from dentwatch.data.enhancement import enhance
 from dentwatch.data.letterbox import Letterbox, letterbox
 from dentwatch.records.annotations import Box
 from dentwatch.records.detections import Detection
@@ -58,7 +59,9 @@ class Detector:
     def _detect_batch(self, photos: Sequence[DecodedPhoto], thresholds: NDArray[np.float32]) -> list[list[Detection]]:
         pre = self.bundle.spec.preprocessing
         fitted = [
-            letterbox(photo.rgb, pre.input_size, pre.pad_value, original=(photo.width, photo.height))
+            letterbox(
+                enhance(photo.rgb, pre.enhancement), pre.input_size, pre.pad_value, original=(photo.width, photo.height)
+            )
             for photo in photos
         ]
         boxes, scores = self._engine.run(np.stack([image for image, _ in fitted]))

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from dentwatch.errors import DentwatchError
+from dentwatch.records import rollouts
+from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.rollouts import Rollout
 from dentwatch.serving import metrics
 from dentwatch.serving.engines.choice import choose
 from dentwatch.serving.inspection import Inspector
@@ -29,28 +32,37 @@ class LiveModels:
     """What answers, kept up to date with the registry every ``serving.follow_seconds``.
 
     ``ref`` as in :func:`~dentwatch.serving.models.resolve`; a model that is named by number or folder stays.
+    Besides what the settings say, a challenger is in the shadow or the canary while its rollout in ``database`` is.
     ``engines`` is the folder over which processes agree on the engine of each model, see :func:`.choice.choose`. Raises
     :class:`dentwatch.errors.ModelError` when it cannot be loaded.
     """
 
-    def __init__(self, settings: Settings, ref: str | None = None, engines: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ref: str | None = None,
+        engines: Path | None = None,
+        database: Database | None = None,
+    ) -> None:
         self._settings = settings
+        self._database = database
         self._engines = engines
         self._ref = ref
         self.champion = self._loaded(resolve(ref, settings))
         metrics.MODEL.labels("champion", self.champion.model).set(1)
         self.challenger: Inspector | None = None
+        self._rollout: Rollout | None = None
         self.problem: str | None = None
         """What keeps the registry from being followed, for a person; None while all is well."""
         serving = settings.serving
         self._follows_champion = ref in _FOLLOWED
-        self._wants_challenger = serving.shadow or serving.canary_share > 0
+        self._always_challenged = serving.shadow or serving.canary_share > 0
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def follow(self) -> None:
         """Start following the registry, where there is anything to follow."""
-        if self._follows_champion or self._wants_challenger:
+        if self._follows_champion or self._always_challenged:
             self._thread = threading.Thread(target=self._run, name="follow-registry", daemon=True)
             self._thread.start()
 
@@ -61,12 +73,12 @@ class LiveModels:
             self._thread.join()
 
     def answering(self, vehicle_id: str | None) -> Inspector:
-        """The model that answers about a vehicle: the challenger for ``serving.canary_share`` of them.
+        """The model that answers about a vehicle: the challenger for the canary's share of them.
 
         Which ones depends on the vehicle's id alone, so that a vehicle is always answered by the same model. Photos
         without a vehicle are the champion's.
         """
-        challenger, share = self.challenger, self._settings.serving.canary_share
+        challenger, share = self.challenger, self._canary_share
         if challenger is None or vehicle_id is None or not share:
             return self.champion
         place = int.from_bytes(hashlib.sha256(f"canary/{vehicle_id}".encode()).digest()[:8], "big") / 2**64
@@ -75,14 +87,23 @@ class LiveModels:
     @property
     def shadow(self) -> Inspector | None:
         """The challenger, where it is to see every photo without being heard."""
-        return self.challenger if self._settings.serving.shadow else None
+        rollout = self._rollout
+        seen = self._settings.serving.shadow or (rollout is not None and rollout.stage == "shadow")
+        return self.challenger if seen else None
+
+    @property
+    def _canary_share(self) -> float:
+        rollout = self._rollout
+        return (
+            rollout.share if rollout is not None and rollout.stage == "canary" else self._settings.serving.canary_share
+        )
 
     def refresh(self) -> None:
         """Look at the registry once; a model that cannot be loaded leaves the one before in place."""
         problem: str | None = None
         if self._follows_champion:
             problem = self._renewed("champion", lambda: resolve(self._ref, self._settings))
-        if self._wants_challenger:
+        if self._follows_champion or self._always_challenged:
             problem = self._renewed("challenger", self._challenger) or problem
         if problem and problem != self.problem:
             _log.error("The registry cannot be followed, and the models stay as they are: %s", problem)
@@ -118,7 +139,18 @@ class LiveModels:
         from dentwatch.records.registry import challenger
 
         bundle = challenger(self._settings)
-        return None if bundle is None or bundle.name == self.champion.model else bundle
+        if bundle is None or bundle.name == self.champion.model:
+            self._rollout = None
+            return None
+        self._rollout = self._on_record(bundle.name)
+        heard = self._rollout is not None and self._rollout.stage in ("shadow", "canary")
+        return bundle if heard or self._always_challenged else None
+
+    def _on_record(self, model: str) -> Rollout | None:
+        if self._database is None:
+            return None
+        with self._database.reading() as connection:
+            return rollouts.find(connection, model)
 
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     SEE_METRICS = "see metrics"
     SEE_MONITORING = "see drift, incidents and KPIs"
     HANDLE_INCIDENTS = "handle incidents"
+    SEND_ANNOTATIONS = "send annotated photos"
 
 
 _SEE = {Permission.SEE_INSPECTIONS, Permission.SEE_PHOTOS}
@@ -30,12 +31,14 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset(_SEE | {Permission.SEE_ALL_INSPECTIONS, Permission.SEE_MONITORING}),
     Role.SELLER: frozenset(_USE | {Permission.REGISTER_LISTINGS}),
     Role.INSPECTOR: frozenset(
-        _USE | {Permission.SEE_ALL_INSPECTIONS, Permission.GIVE_VERDICTS, Permission.SEE_MONITORING}
+        _USE
+        | {Permission.SEE_ALL_INSPECTIONS, Permission.GIVE_VERDICTS, Permission.SEE_MONITORING}
+        | {Permission.SEND_ANNOTATIONS}
     ),
     Role.ENGINEER: frozenset(
         _USE
         | {Permission.SEE_ALL_INSPECTIONS, Permission.USE_MODEL, Permission.SEE_METRICS}
-        | {Permission.SEE_MONITORING, Permission.HANDLE_INCIDENTS}
+        | {Permission.SEE_MONITORING, Permission.SEND_ANNOTATIONS, Permission.HANDLE_INCIDENTS}
     ),
     Role.ADMIN: frozenset(Permission),
 }

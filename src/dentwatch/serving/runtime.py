@@ -38,7 +38,7 @@ class Runtime:
         settings.home.mkdir(parents=True, exist_ok=True)  # with a database elsewhere nothing else needs it at once
         self.database = Database.of(settings)
         self.database.check()
-        self.models = LiveModels(settings, ref, shared and shared / "engines")
+        self.models = LiveModels(settings, ref, shared and shared / "engines", self.database)
         self.service = InspectionService(settings, self.models)
         self.store = PhotoStore(settings.photo_store_url)
         self.ledger = Ledger(self.database)

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.data.linear_light import LINEAR, darken, to_srgb
+from dentwatch.data.remakes import way_of
+from dentwatch.records.model_bundle import Adaptation
 from dentwatch.training.run_settings import AugmentationSettings
 
 IGNORE = -1
 _PAD = 114
+_DRIFTED = (0.4, 1.2)  # how much of a drift a sample gets that shows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,16 @@ class LabelledPhoto:
 
 
 class Augmenter:
-    """Makes training samples of ``size`` × ``size`` pixels; the same generator state gives the same sample."""
+    """Makes training samples of ``size`` × ``size`` pixels; the same generator state gives the same sample.
 
-    def __init__(self, settings: AugmentationSettings, size: int) -> None:
+    With ``drift`` some are as that drift would make them, weaker and stronger than it was measured.
+    """
+
+    def __init__(self, settings: AugmentationSettings, size: int, drift: Adaptation | None = None) -> None:
         self.settings = settings
         self.size = size
+        self._drift = drift
+        self._way = None if drift is None else way_of(drift)
 
     def sample(
         self,
@@ -130,7 +138,10 @@ class Augmenter:
         chances = rng.random(3)
         if chances[0] < self.settings.colour:
             rgb = _shift_colour(rgb, rng)
-        if chances[1] < self.settings.low_light:
+        if self._drift is not None and self._way is not None and rng.random() < self.settings.drifted:
+            amount = self._way.between(self._drift.amount, rng.uniform(*_DRIFTED))
+            rgb = self._way.apply(np.ascontiguousarray(rgb), amount, rng)
+        elif chances[1] < self.settings.low_light:
             rgb = darken(rgb, rng.uniform(*self.settings.stops), rng)
         if chances[2] < self.settings.blur:
             rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.2)), np.uint8)

@@ -1,6 +1,7 @@
 """Cross-validation by vehicle: how much a figure owes to which cars happened to be in val."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -22,6 +23,9 @@ from dentwatch.training.run import labelled
 from dentwatch.training.run_folder import RunFolder, RunRecord, now
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.starting_weights import start_from
+
+OnFold = Callable[[int, list[dict[str, float]]], None]
+"""Called with a fold's number, from 0, and the figures of all folds so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,14 @@ def cross_validate(
     name: str | None = None,
     progress: Report | None = None,
     console: Console | None = None,
+    on_fold: OnFold = lambda _fold, _figures: None,
+    parent: str = "",
 ) -> CrossValidation:
     """Train ``folds`` times on the train and val photos without a part of the vehicles, and judge each on that part.
 
     Each fold is judged once, at its end, so that no fold chooses its own best epoch. Test photos are not touched. A
-    call that was cut off goes on with the fold it was in.
+    call that was cut off goes on with the fold it was in. ``on_fold`` is called after each fold and may raise to end
+    it all; ``parent`` is the MLflow run that this one belongs to.
     """
     version = DatasetStore(settings.dataset_store_url).get(dataset)
     records = [*version.photos("train", annotated=True), *version.photos("val", annotated=True)]
@@ -89,7 +96,7 @@ def cross_validate(
     record = RunRecord(name="", dataset_version=version.id, settings=run, commit=git_commit(), started_at=now())
     folder, record = RunFolder.open(settings.home / "runs", name, record)
     folder.save(record)
-    record = record.model_copy(update={"tracking_run": experiment_log.start_tracking(settings, record)})
+    record = record.model_copy(update={"tracking_run": experiment_log.start_tracking(settings, record, parent)})
     folder.save(record)
     figures = []
     for fold, held_out in enumerate(parts):
@@ -103,6 +110,11 @@ def cross_validate(
         if not (place / LAST).exists():
             start_from(network, run.weights, settings, PlainPhotos(train_photos, run.input_size))
         figures.append(fit(network, run, train_photos, val_photos, place, callbacks=[RunProgress(console)]).figures)
+        try:
+            on_fold(fold, figures)
+        except BaseException:
+            experiment_log.end_tracking(settings, record.tracking_run, "KILLED")
+            raise
     result = CrossValidation(figures, record.tracking_run)
     experiment_log.log_figures(settings, record.tracking_run, _named(result))
     experiment_log.end_tracking(settings, record.tracking_run, "FINISHED")

@@ -24,8 +24,11 @@ _COLOURS = ((220, 60, 50), (60, 170, 90), (60, 110, 220), (200, 140, 30))
 _IGNORE_COLOUR = (150, 150, 150)
 
 
-def start_tracking(settings: Settings, record: RunRecord) -> str:
-    """The id of the MLflow run of ``record``; a new one with parameters, tags and environment unless it has one."""
+def start_tracking(settings: Settings, record: RunRecord, parent: str = "") -> str:
+    """The id of the MLflow run of ``record``; a new one with parameters, tags and environment unless it has one.
+
+    ``parent`` is the MLflow run that a new one is nested in.
+    """
     client = tracking.open_client(settings)
     if record.tracking_run:
         client.update_run(record.tracking_run, status="RUNNING")
@@ -36,6 +39,8 @@ def start_tracking(settings: Settings, record: RunRecord) -> str:
         "mlflow.source.git.commit": record.commit,
         "mlflow.note.content": f"{record.settings.detector} on dataset version {record.dataset_version[:12]}",
     }
+    if parent:
+        tags["mlflow.parentRunId"] = parent
     run_id = str(client.create_run(experiment, run_name=record.name, tags=tags).info.run_id)
     for name, value in _flat(record.settings.model_dump(mode="json")).items():
         client.log_param(run_id, name, value)

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from dentwatch.training.augmentation import Augmenter
 from dentwatch.training.checkpoints import WholeCheckpoints
+from dentwatch.training.class_balance import drawn, photo_weights
 from dentwatch.training.detection_module import DetectionModule, ema
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.photo_batches import LabelledPhotos, PlainPhotos, ShuffledPlaces, TrainingPhotos, loader
@@ -65,7 +67,8 @@ class PhotoBatches(pl.LightningDataModule):
     def train_dataloader(self) -> Any:
         """Augmented samples in this process's share of the seeded order."""
         settings, trainer = self._settings, self.trainer
-        augmenter = Augmenter(settings.augmentation, settings.input_size)
+        augmenter = Augmenter(settings.augmentation, settings.input_size, settings.adapt_to)
+        weights = photo_weights(self._train, settings.balance)
         places = ShuffledPlaces(
             len(self._train),
             settings.batch_size,
@@ -73,6 +76,7 @@ class PhotoBatches(pl.LightningDataModule):
             self._schedule.may_mosaic,
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,
+            ordered=None if weights is None else partial(drawn, weights),
         )
         photos = TrainingPhotos(self._train, augmenter, settings.seed)
         return loader(photos, settings.batch_size, places, settings.loader_workers, torch.cuda.is_available())

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from dentwatch.data.remade_photos import RemadePhotos
 from dentwatch.errors import DataError
 from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.model_bundle import (
     CARD_NAME,
     ONNX_NAME,
     WEIGHTS_NAME,
+    Adaptation,
     ModelBundle,
     ModelSpec,
     Preprocessing,
@@ -22,11 +24,12 @@ from dentwatch.records.model_bundle import (
 from dentwatch.records.model_card import Figure, write_card
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.quality_limits import QUALITY_NAME
+from dentwatch.serving.inspection import Inspector
 from dentwatch.settings import Settings
 from dentwatch.training.evaluation.calibration import calibrate
-from dentwatch.training.evaluation.evaluator import evaluate_bundle
+from dentwatch.training.evaluation.evaluator import annotated_photos, evaluate_bundle, predict
 from dentwatch.training.evaluation.matching import match
-from dentwatch.training.evaluation.operating import ThresholdRule
+from dentwatch.training.evaluation.operating import ThresholdChoice, ThresholdRule, choose_thresholds
 from dentwatch.training.evaluation.quality_limits import measure_quality_limits
 from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
@@ -77,13 +80,15 @@ def package(
     photos = PhotoStore(settings.photo_store_url)
     ModelBundle.write_spec(model, _spec(fitted, record, dataset, parity))
     bundle = ModelBundle.load(model, record.name)
+    chosen = _for_drift(bundle, dataset, record.settings.adapt_to, settings, progress)
     result = evaluate_bundle(
         bundle,
         dataset,
         photos,
         "val",
         labels=bundle.spec.labels,
-        rule=ThresholdRule(),
+        thresholds=chosen,
+        rule=ThresholdRule() if chosen is None else None,
         threads=settings.serving.threads,
         max_pixels=settings.data.max_pixels,
         commit=record.commit,
@@ -101,6 +106,20 @@ def package(
     write_report(result, report / REPORT_NAME, photos, curve)
     result.save(report)
     return bundle, result
+
+
+def _for_drift(
+    bundle: ModelBundle, dataset: DatasetVersion, drift: Adaptation | None, settings: Settings, progress: Report | None
+) -> dict[str, ThresholdChoice] | None:
+    """Thresholds chosen on val photos as they were taken and as the drift would make them; None without a drift."""
+    if drift is None:
+        return None
+    inspector = Inspector(bundle, threads=settings.serving.threads, max_pixels=settings.data.max_pixels)
+    taken = PhotoStore(settings.photo_store_url)
+    drifted = RemadePhotos(settings.photo_store_url, drift, settings.data.max_pixels)
+    records, labels = annotated_photos(dataset, "val"), bundle.spec.labels
+    outcomes = [one for photos in (taken, drifted) for one in predict(inspector, records, photos, labels, progress)]
+    return choose_thresholds(match(outcomes, labels), ThresholdRule())
 
 
 def add_quality_limits(
@@ -152,6 +171,7 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
         rights=_rights(record, dataset),
         metrics={"train/minutes": round(fitted.minutes, 2), "train/epochs": float(fitted.epochs)},
         parity=parity,
+        adapted_to=record.settings.adapt_to,
     )
 
 

@@ -5,6 +5,7 @@ killed goes on with exactly the samples that it would have seen.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -25,11 +26,15 @@ _COURTESY = 10  # how much lower than training's the priority of processes that 
 
 
 class Place(NamedTuple):
-    """Which sample: epoch, place of the photo in the records, and whether it may become a mosaic."""
+    """Which sample: epoch, place of the photo in the records, and whether it may become a mosaic.
+
+    ``turn`` counts from 0 the times that the photo comes in the epoch.
+    """
 
     epoch: int
     photo: int
     mosaic: bool
+    turn: int = 0
 
 
 class Batch:
@@ -70,6 +75,10 @@ class LabelledPhotos:
     def __len__(self) -> int:
         return len(self.records)
 
+    def labels_of(self, place: int) -> NDArray[np.int64]:
+        """The labels in the photo at ``place``, as indices."""
+        return self._truth[place][1]
+
     def __getitem__(self, place: int) -> LabelledPhoto:
         """The photo at ``place`` with its truth."""
         rgb = self.cache.photo(place)
@@ -95,7 +104,7 @@ class TrainingPhotos(Dataset[tuple[LabelledPhoto, int]]):
 
     def __getitem__(self, place: Place) -> tuple[LabelledPhoto, int]:
         """The sample at ``place``."""
-        rng = np.random.default_rng((self.seed, place.epoch, place.photo))
+        rng = np.random.default_rng((self.seed, place.epoch, place.photo, *[place.turn] * bool(place.turn)))
 
         def another() -> LabelledPhoto:
             return self.photos[int(rng.integers(len(self.photos)))]
@@ -124,13 +133,20 @@ class ShuffledPlaces(Sampler[Place]):
     """Every photo once an epoch in a seeded order; process ``rank`` of ``world`` takes every ``world``-th.
 
     The last photos that do not fill a batch of every process wait for another epoch. ``may_mosaic`` is asked once an
-    epoch.
+    epoch. ``ordered`` gives the order of an epoch instead, as places ``(photos,)`` from a generator.
     """
 
     def __init__(
-        self, photos: int, batch_size: int, seed: int, may_mosaic: Callable[[], bool], rank: int = 0, world: int = 1
+        self,
+        photos: int,
+        batch_size: int,
+        seed: int,
+        may_mosaic: Callable[[], bool],
+        rank: int = 0,
+        world: int = 1,
+        ordered: Callable[[np.random.Generator], NDArray[np.int64]] | None = None,
     ) -> None:
-        self._photos = photos
+        self._ordered = ordered or (lambda rng: rng.permutation(photos))
         self._seed = seed
         self._may_mosaic = may_mosaic
         self._rank, self._world = rank, world
@@ -146,10 +162,14 @@ class ShuffledPlaces(Sampler[Place]):
         return self._length // self._world
 
     def __iter__(self) -> Iterator[Place]:
-        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._photos)
+        order = self._ordered(np.random.default_rng((self._seed, self._epoch)))
         mosaic = self._may_mosaic()
-        for index in order[self._rank : self._length : self._world]:
-            yield Place(self._epoch, int(index), mosaic)
+        turns: Counter[int] = Counter()
+        places = []
+        for index in order[: self._length].tolist():
+            places.append(Place(self._epoch, index, mosaic, turns[index]))
+            turns[index] += 1
+        yield from places[self._rank :: self._world]
 
 
 def collate(samples: list[tuple[LabelledPhoto, int]]) -> Batch:

@@ -58,11 +58,13 @@ def train(
     name: str | None = None,
     progress: Report | None = None,
     console: Console | None = None,
+    crown_first: bool = True,
 ) -> RunResult:
     """Train on a dataset version and register the model as challenger; the first model becomes champion.
 
-    A run of the same name and settings that was cut off goes on where it was. Raises
-    :class:`~dentwatch.errors.TrainingError` and :class:`~dentwatch.errors.DatasetError`.
+    Without ``crown_first`` it does not: the starter model goes on until somebody promotes another. A run of the same
+    name and settings that was cut off goes on where it was. Raises :class:`~dentwatch.errors.TrainingError` and
+    :class:`~dentwatch.errors.DatasetError`.
     """
     check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
     version = DatasetStore(settings.dataset_store_url).get(dataset)
@@ -73,11 +75,17 @@ def train(
         commit=git_commit(),
         started_at=now(),
     )
-    return _Run(settings, *RunFolder.open(settings.home / "runs", name, record), version, progress, console).finish()
+    opened = RunFolder.open(settings.home / "runs", name, record)
+    return _Run(settings, *opened, version, progress, console, crown_first).finish()
 
 
 def resume(
-    settings: Settings, name: str, *, progress: Report | None = None, console: Console | None = None
+    settings: Settings,
+    name: str,
+    *,
+    progress: Report | None = None,
+    console: Console | None = None,
+    crown_first: bool = True,
 ) -> RunResult:
     """Go on with a run that was cut off; raises :class:`TrainingError` when there is none or it is finished."""
     folder, record = RunFolder.existing(settings.home / "runs", name)
@@ -87,7 +95,7 @@ def resume(
             "Start another with `dentwatch train`.",
         )
     version = DatasetStore(settings.dataset_store_url).get(record.dataset_version)
-    return _Run(settings, folder, record, version, progress, console).finish()
+    return _Run(settings, folder, record, version, progress, console, crown_first).finish()
 
 
 def labelled(
@@ -133,7 +141,9 @@ class _Run:
         dataset: DatasetVersion,
         progress: Report | None,
         console: Console | None,
+        crown_first: bool,
     ) -> None:
+        self.crown_first = crown_first
         self.settings, self.folder, self.record, self.dataset = settings, folder, record, dataset
         self.progress = progress
         self.console = console
@@ -160,7 +170,7 @@ class _Run:
             )
             registry = Registry(self.settings)
             model = registry.register(bundle, self.record.tracking_run)
-            promoted = registry.champion() is None
+            promoted = self.crown_first and registry.champion() is None
             if promoted:
                 registry.promote(model.number, "the first model", "dentwatch train")
         except BaseException as error:
@@ -206,6 +216,6 @@ class _Run:
 
 def _samples(photos: LabelledPhotos, run: RunSettings) -> list[LabelledPhoto]:
     """Some training samples as the network sees them."""
-    samples = TrainingPhotos(photos, Augmenter(run.augmentation, run.input_size), run.seed)
+    samples = TrainingPhotos(photos, Augmenter(run.augmentation, run.input_size, run.adapt_to), run.seed)
     places = np.unique(np.linspace(0, len(photos) - 1, 12).astype(int))
     return [samples[Place(0, int(place), mosaic=index % 2 == 0)][0] for index, place in enumerate(places)]

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dentwatch.records.labels import HEADLINE_LABELS
+from dentwatch.records.model_bundle import Adaptation
 
 
 class AugmentationSettings(BaseModel):
@@ -22,6 +23,9 @@ class AugmentationSettings(BaseModel):
     low_light: float = Field(0.25, ge=0, le=1, description="Probability of a darker exposure with shot noise.")
     stops: tuple[float, float] = Field((-3.0, -0.5), description="Range of the darker exposure, stops in linear light.")
     blur: float = Field(0.05, ge=0, le=1, description="Probability of a slight defocus.")
+    drifted: float = Field(
+        0.5, ge=0, le=1, description="Probability that a run for a drift sees a photo as that drift would make it."
+    )
 
 
 class RunSettings(BaseModel):
@@ -52,6 +56,10 @@ class RunSettings(BaseModel):
     patience: int = Field(0, ge=0, description="Validations without a better AP50 before stopping; 0 never stops.")
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     augmentation: AugmentationSettings = AugmentationSettings()
+    adapt_to: Adaptation | None = Field(None, description="The drift that the model is made for, if any.")
+    balance: float = Field(
+        0.0, ge=0, le=1, description="How much oftener photos with rarer labels are drawn; 0: every photo once."
+    )
     precision: Literal["auto", "32", "bf16", "16"] = Field(
         "auto", description="auto: 16-bit mixed on a GPU, bf16 on a CPU that computes it fast, else 32-bit."
     )

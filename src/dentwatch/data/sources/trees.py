@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from dentwatch.data.formats.tree import FileTree
 from dentwatch.data.sources.readers import BLOCK_SIZE, LocalReader, UrlReader, ZipReader, zip_at
@@ -61,20 +61,7 @@ class ZipTree:
 
     @cached_property
     def _files(self) -> list[str]:
-        found = []
-        for member in self._zip.infolist():
-            if member.is_dir():
-                continue
-            path = PurePosixPath(member.filename)
-            if path.is_absolute() or ".." in path.parts:
-                raise SourceError(
-                    f"{self.location} holds {member.filename!r}, a path that leads out of the archive.",
-                    "Such an archive is broken or hostile; pack the photos again.",
-                )
-            if member.flag_bits & 1:
-                raise SourceError(f"{self.location} is encrypted.", "Unpack it with its password first.")
-            found.append(member.filename)
-        return _visible(found)
+        return _visible(member.filename for member in safe_members(self._zip, self.location))
 
     def files(self) -> Sequence[str]:
         """Every visible member, sorted; raises :class:`SourceError` for an encrypted or hostile archive."""
@@ -90,6 +77,21 @@ class ZipTree:
     def reader(self, path: str) -> Callable[[], bytes]:
         """What reads the member later."""
         return ZipReader(self._archive, path)
+
+
+def safe_members(archive: ZipFile, location: str) -> list[ZipInfo]:
+    """The files of a zip at ``location``; raises :class:`SourceError` for an encrypted or hostile archive."""
+    found = [member for member in archive.infolist() if not member.is_dir()]
+    for member in found:
+        path = PurePosixPath(member.filename)
+        if path.is_absolute() or ".." in path.parts:
+            raise SourceError(
+                f"{location} holds {member.filename!r}, a path that leads out of the archive.",
+                "Such an archive is broken or hostile; pack the photos again.",
+            )
+        if member.flag_bits & 1:
+            raise SourceError(f"{location} is encrypted.", "Unpack it with its password first.")
+    return found
 
 
 class RemoteTree:

@@ -212,7 +212,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     op.create_index(op.f("ix_verdicts_inspection_id"), "verdicts", ["inspection_id"], unique=False)
-    # ### end Alembic commands ###
 
 
 def downgrade() -> None:

@@ -188,7 +188,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("inspection_id", "position", name=op.f("uq_review_items_inspection_id_position")),
     )
     op.create_index(op.f("ix_review_items_state"), "review_items", ["state"], unique=False)
-    # ### end Alembic commands ###
 
 
 def downgrade() -> None:

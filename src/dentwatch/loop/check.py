@@ -1,0 +1,23 @@
+"""A check of a batch: what was measured, what it may be, and the sentence that says so."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a batch.
+
+    ``figure`` is what was measured and ``limit`` what it may be at most or at least, as ``text`` says; both are None
+    where there was too little to judge, which is no reason to refuse a batch.
+    """
+
+    name: str
+    passed: bool
+    text: str
+    figure: float | None = None
+    limit: float | None = None
+
+    def as_plain(self) -> dict[str, Any]:
+        """The check as plain values for JSON."""
+        return asdict(self)

@@ -1,0 +1,128 @@
+"""A challenger at the gate: both models look at the frozen test photos, as taken and as the drift makes them."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dentwatch.data.remade_photos import RemadePhotos
+from dentwatch.errors import DataError
+from dentwatch.loop.recovered_recall import judging_photos
+from dentwatch.loop.steps import Ask, Bench, Done, Step
+from dentwatch.monitoring import incidents
+from dentwatch.monitoring.incidents import SYSTEM
+from dentwatch.records.annotations import Split
+from dentwatch.records.datasets import DatasetStore, DatasetVersion
+from dentwatch.records.model_bundle import Adaptation, ModelBundle
+from dentwatch.records.photos import PhotoStore
+from dentwatch.records.registry import Registry
+from dentwatch.serving.models import resolve
+
+if TYPE_CHECKING:
+    from dentwatch.training.evaluation.result import EvaluationResult
+    from dentwatch.training.gate import Ruling, Seen
+
+
+def gate(bench: Bench, step: Step) -> Done:
+    """Hold the model version ``step.subject`` against the one that serves; ask for its rollout, or dismiss it.
+
+    Evaluations are kept in ``evaluations/gate`` of the home, so that a gate that was cut off does not begin anew.
+    """
+    from dentwatch.training.evaluation.comparison import COMPARISON_NAME, write_comparison
+
+    settings, number = bench.settings, step.subject
+    champion, challenger = resolve(None, settings), resolve(number, settings)
+    if champion.name == challenger.name:
+        return Done({"model": number, "passed": True, "text": f"{champion.name} is the champion already."})
+    taken, drifted, ruling = _ruling(bench, champion, challenger)
+    folder = _place(settings.home) / f"{challenger.name.replace('/', '-')}-against-{champion.name.replace('/', '-')}"
+    page = write_comparison(
+        [taken.champion, taken.challenger], folder / COMPARISON_NAME, PhotoStore(settings.photo_store_url)
+    )
+    result: dict[str, Any] = {
+        **ruling.as_document(),
+        "model": number,
+        "report": str(page),
+        "figures": {
+            "taken": _figures(taken),
+            "drifted": None if drifted is None else _figures(drifted),
+        },
+    }
+    if not ruling.passed:
+        Registry(settings).dismiss(number, ruling.text, SYSTEM)
+    with bench.database.writing() as connection:
+        if (incident := step.cause.get("incident")) is not None:
+            incidents.note_once(connection, incident, SYSTEM, ruling.text)
+    return Done(result, (Ask("roll-out", number, step.cause),) if ruling.passed else ())
+
+
+def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tuple[Seen, Seen | None, Ruling]":
+    from dentwatch.training.evaluation.evaluator import annotated_photos
+    from dentwatch.training.gate import Seen, relative_time, rule
+
+    settings, limits = bench.settings, bench.settings.loop
+    dataset, split = judging_photos(DatasetStore(settings.dataset_store_url))
+
+    def seen(drift: Adaptation | None) -> Seen:
+        return Seen(*(_evaluated(bench, one, champion, dataset, split, drift) for one in (champion, challenger)))
+
+    drift = challenger.spec.adapted_to
+    taken, drifted = seen(None), None if drift is None else seen(drift)
+    store, records = PhotoStore(settings.photo_store_url), annotated_photos(dataset, split)
+    slowness = relative_time(champion, challenger, records, store, settings.data.max_pixels)
+    ruling = rule(
+        champion,
+        challenger,
+        taken,
+        drifted,
+        slowness,
+        tolerated_loss=limits.tolerated_loss,
+        latency_ratio=limits.latency_ratio,
+    )
+    return taken, drifted, ruling
+
+
+def _evaluated(
+    bench: Bench,
+    bundle: ModelBundle,
+    champion: ModelBundle,
+    dataset: DatasetVersion,
+    split: Split,
+    drift: Adaptation | None,
+) -> "EvaluationResult":
+    """What a model says about the photos, from a file where it has said so before; judged by the champion's labels."""
+    from dentwatch.training.evaluation.evaluator import evaluate_bundle
+    from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
+
+    settings = bench.settings
+    asked = f"{bundle.name} {bundle.spec.model_dump_json()} {champion.spec.labels} {dataset.id} {split} "
+    asked += "" if drift is None else drift.model_dump_json()
+    folder = _place(settings.home) / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    try:
+        return EvaluationResult.load(folder / RESULT_NAME)
+    except DataError:  # not there, or cut off while it was written
+        pass
+    url, max_pixels = settings.photo_store_url, settings.data.max_pixels
+    result = evaluate_bundle(
+        bundle,
+        dataset,
+        PhotoStore(url) if drift is None else RemadePhotos(url, drift, max_pixels),
+        split,
+        labels=champion.spec.labels,
+        latency=False,
+        max_pixels=max_pixels,
+        progress=bench.report,
+    )
+    result.save(folder)
+    return result
+
+
+def _place(home: Path) -> Path:
+    return home.absolute() / "evaluations" / "gate"
+
+
+def _figures(seen: "Seen") -> dict[str, dict[str, float | None]]:
+    names = ("ap50", "recall", "precision", "f1")
+    return {
+        role: {name: result.figures[name].value for name in names if name in result.figures}
+        for role, result in (("champion", seen.champion), ("challenger", seen.challenger))
+    }

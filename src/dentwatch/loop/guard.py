@@ -1,0 +1,62 @@
+"""The guard over a new champion: where verdicts or times turn surely worse, the one before serves again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dentwatch.errors import ModelError
+from dentwatch.loop import traffic_figures
+from dentwatch.loop.rollout import less_precise, slower
+from dentwatch.loop.steps import Again, Bench, Done, Step
+from dentwatch.monitoring import incidents
+from dentwatch.monitoring.alerts import outbox
+from dentwatch.monitoring.alerts.alert import Alert
+from dentwatch.monitoring.incidents import SYSTEM
+from dentwatch.records import rollouts
+from dentwatch.records.registry import Registry
+
+_LOOK = timedelta(minutes=1)
+_LOOK_BACK = timedelta(days=30)  # at the traffic of the champion before
+
+
+def guard(bench: Bench, step: Step) -> Done | Again:
+    """Watch the champion ``step.subject`` for ``loop.guard_hours``; ``step.cause["before"]`` names the one before."""
+    registry, now = Registry(bench.settings), datetime.now(UTC)
+    version = registry.get(step.subject)
+    if not version.is_champion:
+        return Done({"model": step.subject, "text": f"{version.reference} is no longer the champion."})
+    before = step.cause.get("before")
+    with bench.database.reading() as connection:
+        since = rollouts.existing(connection, version.reference).stage_since
+        found = _held(connection, version.reference, before, since) if before else {}
+    why = slower(found, bench.settings.loop) or less_precise(found)
+    if why is None:
+        if now - since < timedelta(hours=bench.settings.loop.guard_hours):
+            return Again(_LOOK, {**found, "text": f"{version.reference} does as well as {before or 'expected'}."})
+        return Done({**found, "text": f"{version.reference} did as well as {before or 'expected'}."})
+    try:
+        registry.rollback(why, SYSTEM)
+        text = f"{version.reference} was rolled back. {why}"
+    except ModelError as error:  # the starter model served before: no registered champion to go back to
+        text = f"{version.reference} should be replaced. {why} {error.message}"
+    with bench.database.writing() as connection:
+        if (incident := step.cause.get("incident")) is not None:
+            incidents.note_once(connection, incident, SYSTEM, text)
+        details = {"model": version.reference, "before": before}
+        key = f"guard/{version.reference}"
+        outbox.enqueue(connection, Alert(key, "critical", "A new champion does worse", text, False, now, details))
+    return Done({**found, "text": text, "rolled_back": True})
+
+
+def _held(connection: Connection, model: str, before: str, since: datetime) -> dict[str, Any]:
+    """Both models' figures, each over the time in which it served."""
+    new = traffic_figures.answered(connection, model, since)
+    old = traffic_figures.answered(connection, before, since - _LOOK_BACK, since)
+    both = {"precision": new.precision, "precision_before": old.precision}
+    return {
+        "photos": new.photos,
+        "p95_ms": new.p95_ms,
+        "p95_ms_before": old.p95_ms,
+        **{name: None if one is None else [one.low, one.value, one.high] for name, one in both.items()},
+    }

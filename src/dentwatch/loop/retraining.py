@@ -1,0 +1,109 @@
+"""A retraining that an incident or new photos call for: warm from the champion, on the newest dataset version."""
+
+import re
+import time
+from typing import Any
+
+from dentwatch.errors import LoopError
+from dentwatch.loop.steps import Ask, Bench, Done, Step
+from dentwatch.monitoring import incidents
+from dentwatch.monitoring.incidents import SYSTEM, Incident
+from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.model_bundle import Adaptation, ModelBundle
+from dentwatch.serving.models import STARTER, resolve
+
+_WARM = 0.5  # of the detector's learning rate: the network knows most of it already
+
+
+def retrain(bench: Bench, step: Step) -> Done:
+    """Train a challenger for ``step.subject``: an incident, ``dataset/<id>``, or ``weekly/<week>``.
+
+    For an incident, half of what it sees is as the drift makes photos. The run is named after the step, so that one
+    that was cut off goes on where it was, and one that is finished is not trained again. Raises
+    :class:`LoopError` where the incident's harm is not known.
+    """
+    from dentwatch.training.run_folder import RunFolder
+
+    with bench.database.reading() as connection:
+        incident = incidents.find(connection, step.subject)
+    drift = None if incident is None else drift_of(incident)
+    folder = RunFolder(bench.settings.home / "runs" / run_name(step))
+    began = time.monotonic()
+    record = folder.record()
+    if record is None or not record.model_version:
+        record = _train(bench, step, drift)
+    number, minutes = record.model_version, (time.monotonic() - began) / 60
+    text = (
+        f"Model version {number} was trained from {record.settings.weights} on dataset version "
+        f"{record.dataset_version[:12]}" + (f", on photos made {drift.cause} as well." if drift else ".")
+    )
+    if incident is not None:
+        with bench.database.writing() as connection:
+            incidents.note_once(connection, incident.id, SYSTEM, text)
+    result: dict[str, Any] = {
+        "text": text,
+        "model": number,
+        "run": record.name,
+        "dataset_version": record.dataset_version,
+        "minutes": round(minutes, 2),
+    }
+    cause = {**step.cause, "step": step.key}
+    return Done(result, (Ask("gate", number, cause),))
+
+
+def drift_of(incident: Incident) -> Adaptation:
+    """The drift of an incident as it can be re-made on photos; raises :class:`LoopError` where it was not measured."""
+    harm = incident.harm or {}
+    if harm.get("way") is None:
+        raise LoopError(
+            f"How strong the drift of the incident {incident.id} is was not measured: {harm.get('text', 'not yet')}",
+            "Annotate photos that drifted and ingest them; they are retrained on as they are.",
+        )
+    return Adaptation(
+        incident=incident.id,
+        cause=incident.cause,
+        way=harm["way"],
+        amount=harm["amount"],
+        share=harm["share"],
+        slice=incident.slice,
+    )
+
+
+def run_name(step: Step) -> str:
+    """The name of the run of a step, the same each time it is carried out."""
+    return f"loop-{step.number}-{re.sub(r'[^A-Za-z0-9]+', '-', step.subject)[:40].strip('-')}"
+
+
+def _train(bench: Bench, step: Step, drift: Adaptation | None) -> Any:
+    from dentwatch.training.run import resume, train
+    from dentwatch.training.run_folder import RunFolder
+
+    settings, name = bench.settings, run_name(step)
+    if RunFolder(settings.home / "runs" / name).record() is not None:
+        return resume(settings, name, progress=bench.report, crown_first=False).record
+    dataset = DatasetStore(settings.dataset_store_url).get("latest")
+    champion = resolve(None, settings)
+    return train(
+        settings, _run_from(bench, champion, drift), dataset.id, name=name, progress=bench.report, crown_first=False
+    ).record
+
+
+def _run_from(bench: Bench, champion: ModelBundle, drift: Adaptation | None) -> Any:
+    """What to train: the champion's network, labels and input, from its weights."""
+    from dentwatch.training.detectors import available
+    from dentwatch.training.run_settings import RunSettings
+
+    spec, limits = champion.spec, bench.settings.loop
+    is_starter = champion.name.startswith(f"{STARTER}/")
+    return RunSettings(
+        detector=spec.detector,
+        size=spec.size,
+        input_size=spec.preprocessing.input_size,
+        labels=spec.labels,
+        weights=STARTER if is_starter else champion.name.rpartition("/")[2],
+        epochs=limits.retrain_epochs,
+        minutes=limits.retrain_minutes,
+        learning_rate=_WARM * available()[spec.detector].learning_rate,
+        validate_every=max(1, limits.retrain_epochs // 5),
+        adapt_to=drift,
+    )

@@ -1,0 +1,81 @@
+"""What traffic says about a model: how many photos it answered, how fast, how much it marked, how much was right."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from dentwatch.monitoring import performance
+from dentwatch.monitoring.performance import Estimate
+from dentwatch.records import tables
+
+FEWEST = 30
+"""Photos with fewer of which nothing is concluded."""
+
+_MOST = 5_000  # last photos whose times are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficFigures:
+    """Of ``photos`` photos of a model: the 95th percentile of its time (ms, None with few) and its boxes per photo.
+
+    ``precision`` is that of verdicts, None without any.
+    """
+
+    photos: int
+    p95_ms: float | None
+    boxes: float
+    precision: Estimate | None = None
+
+
+def answered(connection: Connection, model: str, since: datetime, until: datetime | None = None) -> TrafficFigures:
+    """The photos that ``model`` answered ``since`` then and before ``until``."""
+    photos, inspections, detections = tables.inspection_photos, tables.inspections, tables.detections
+    asked = (inspections.c.model == model) & (inspections.c.created_at >= since)
+    if until is not None:
+        asked &= inspections.c.created_at < until
+    joined = photos.join(inspections, inspections.c.id == photos.c.inspection_id)
+    rows = connection.execute(
+        select(photos.c.infer_ms)
+        .select_from(joined)
+        .where(asked, photos.c.infer_ms.is_not(None))
+        .order_by(inspections.c.number.desc())
+        .limit(_MOST)
+    ).all()
+    marked = connection.scalar(
+        select(func.count())
+        .select_from(detections.join(inspections, inspections.c.id == detections.c.inspection_id))
+        .where(asked)
+    )
+    groups = {one.group: one for one in performance.measure(connection, "model", since, until)}
+    said = groups[model].rates["precision"] if model in groups else None
+    times = [row.infer_ms for row in rows]
+    return TrafficFigures(len(times), _p95(times), (marked or 0) / max(len(times), 1), said)
+
+
+def shadowed(connection: Connection, model: str, since: datetime) -> tuple[TrafficFigures, float]:
+    """What ``model`` said in the shadow since then, and how many boxes per photo were answered for these photos."""
+    shadow, inspections, detections = tables.shadow_answers, tables.inspections, tables.detections
+    rows = connection.execute(
+        select(shadow.c.inspection_id, shadow.c.position, shadow.c.detections, shadow.c.infer_ms)
+        .join(inspections, inspections.c.id == shadow.c.inspection_id)
+        .where(shadow.c.model == model, inspections.c.created_at >= since)
+        .order_by(inspections.c.number.desc())
+        .limit(_MOST)
+    ).all()
+    seen = {(row.inspection_id, row.position) for row in rows}
+    answers = connection.execute(
+        select(detections.c.inspection_id, detections.c.position).where(
+            detections.c.inspection_id.in_(select(shadow.c.inspection_id).where(shadow.c.model == model))
+        )
+    )
+    marked = sum((row.inspection_id, row.position) in seen for row in answers)
+    count = max(len(rows), 1)
+    times = [row.infer_ms for row in rows]
+    figures = TrafficFigures(len(rows), _p95(times), sum(len(row.detections) for row in rows) / count)
+    return figures, marked / count
+
+
+def _p95(times: list[float]) -> float | None:
+    return float(np.percentile(times, 95)) if len(times) >= FEWEST else None

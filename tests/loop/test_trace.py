@@ -1,0 +1,43 @@
+"""`dentwatch trace`: what something came of and what came of it, from a real database."""
+
+from pathlib import Path
+
+import pytest
+from drifts import BLUR, drifted
+
+from dentwatch.errors import LoopError
+from dentwatch.loop import journal
+from dentwatch.loop.steps import Ask, Done
+from dentwatch.loop.trace import Link, trace
+from dentwatch.records.database import Database
+from dentwatch.settings import Settings
+
+
+def names(link: Link) -> set[str]:
+    """Everything in the chain."""
+    found = {link.name}
+    for one in (*link.sources, *link.results):
+        found |= names(one)
+    return found
+
+
+def test_an_incident_leads_to_the_steps_that_it_caused_and_no_others(home: Path, database: Database) -> None:
+    incident, other = drifted(database, "critical"), drifted(database, "critical", BLUR)
+    with database.writing() as connection:
+        journal.ask(connection, Ask("retrain", incident.id, {"incident": incident.id}))
+        journal.ask(connection, Ask("retrain", other.id, {"incident": other.id}))
+        step = journal.claim(connection, "a", f"retrain/{incident.id}")
+        assert step is not None
+        journal.finish(connection, step, "a", Done({}, (Ask("gate", "7", {"incident": incident.id}),)))
+    found = trace(Settings(home=home), database, incident.id)
+    assert (found.kind, found.facts["summary"]) == ("incident", incident.summary)
+    text = str(found.as_document())
+    assert f"retrain/{incident.id}" in text
+    assert "gate/7" in text
+    assert f"retrain/{other.id}" not in text
+    assert incident.id in names(found)
+
+
+def test_what_nothing_is_called_is_said(home: Path, database: Database) -> None:
+    with pytest.raises(LoopError, match="Nothing is called 'nothing-like-it'"):
+        trace(Settings(home=home), database, "nothing-like-it")
