@@ -209,9 +209,7 @@ class LoopSettings(Group):
     shadow_photos: int = Field(200, ge=0, description="Photos that a challenger sees in the shadow before the canary.")
     canary_share: float = Field(0.1, gt=0, le=1, description="Share of vehicles that the canary answers.")
     canary_photos: int = Field(200, ge=0, description="Photos that the canary answers before it becomes champion.")
-    rollout_hours: float = Field(
-        72, gt=0, description="Hours after which a rollout that has not seen enough photos is given up."
-    )
+    rollout_hours: float = Field(72, gt=0, description="Hours after which a stage without enough photos is given up.")
     guard_hours: float = Field(
         24, ge=0, description="Hours after a promotion in which it may be rolled back by itself."
     )
@@ -222,6 +220,15 @@ class LoopSettings(Group):
         2, ge=0, le=23, description="Hour (UTC) after which the champion is evaluated and the weekly retraining is due."
     )
     frozen_test: bool = Field(True, description="Photos of later batches never enter the test split.")
+
+
+class UpSettings(Group):
+    """Where what `dentwatch up` starts listens, on 127.0.0.1."""
+
+    dagster_port: int = Field(3000, ge=1, le=65535, description="Port of Dagster's pages.")
+    code_port: int = Field(4266, ge=1, le=65535, description="Port at which Dagster's parts ask for the pipelines.")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="Port of MLflow's pages.")
+    runs: int = Field(2, ge=1, description="Dagster runs that may be under way at a time.")
 
 
 class TrackingSettings(Group):
@@ -261,6 +268,7 @@ class Settings(BaseSettings):
     monitoring: MonitoringSettings = MonitoringSettings()
     kpis: KpiSettings = KpiSettings()
     loop: LoopSettings = LoopSettings()
+    up: UpSettings = UpSettings()
     tracking: TrackingSettings = TrackingSettings()
 
     @classmethod

@@ -22,6 +22,7 @@ from dentwatch.cli import (
     serve,
     trace,
     train,
+    up,
 )
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ app.command("quality")(quality.quality)
 app.add_typer(models.app, name="models")
 app.add_typer(prices.app, name="prices")
 app.command("serve")(serve.serve)
+app.command("up")(up.up)
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(loop.app, name="loop")
 app.command("trace")(trace.trace)

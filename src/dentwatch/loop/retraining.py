@@ -12,7 +12,7 @@ from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.serving.models import STARTER, resolve
 
-_WARM = 0.5  # of the detector's learning rate: the network knows most of it already
+_WARM = 0.15  # of the detector's learning rate: the network knows most of it already
 
 
 def retrain(bench: Bench, step: Step) -> Done:
