@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test check lock starter clean
 
-demo: $(READY)  ## The main job: photos in, a trained and registered model and an HTML report out. PHOTOS=path for yours.
+demo: $(READY)  ## The whole story: photos, a service, a drift, a better model, and an HTML report. PHOTOS=path for yours.
 	@$(BIN)/dentwatch demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: check  ## Format, types, layers and tests.

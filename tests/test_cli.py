@@ -32,7 +32,7 @@ PROGRAM = [sys.executable, "-c", "from dentwatch.cli import main; main()"]
 
 # How each command is called on the home of `furnished`; {photos} is its source, {new} a path that is not there yet.
 CALLS = {
-    "demo": "demo {photos} --minutes 0.05",
+    "demo": "demo {photos} --minutes 0.05 --no-story",
     "inspect": "inspect {photos}/images --threads 1",
     "train": "train --input-size 64 --epochs 1 --batch-size 4 --name first",
     "evaluate": "evaluate --resamples 20 --no-latency",

@@ -1,5 +1,7 @@
-"""``dentwatch demo``: the main job from beginning to end."""
+"""``dentwatch demo``: the main job, and the story of the loop, from beginning to end."""
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +10,7 @@ import typer
 from dentwatch.cli.output import JsonOption, err, out, print_json
 
 if TYPE_CHECKING:
+    from dentwatch.loop.story.demo import Played
     from dentwatch.training.walkthrough import Walkthrough
 
 
@@ -15,26 +18,63 @@ def demo(
     photos: Annotated[
         Path | None, typer.Argument(metavar="PHOTOS", help="Your annotated photos; without them, synthetic ones.")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 4.0,
-    count: Annotated[int, typer.Option(min=1, help="Synthetic photos to make.")] = 600,
+    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of each training.")] = 4.0,
+    count: Annotated[int, typer.Option(min=1, help="Synthetic photos to make.")] = 900,
+    story: Annotated[
+        bool, typer.Option("--story/--no-story", help="After the photos, let dusk fall on a running service.")
+    ] = True,
+    stay: Annotated[
+        bool | None,
+        typer.Option("--stay/--no-stay", help="Leave the servers up afterwards. Default: in a terminal, yes."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take annotated photos, make a dataset version, train, evaluate, export, register, and answer about new photos.
+    """Make a dataset version of annotated photos, and let a running service notice dusk, retrain and recover.
 
-    Takes at most ten minutes on two cores; run again, it shows what it made.
+    Takes at most fifteen minutes on two cores; run again, it shows what it made. With --no-story: only train, evaluate,
+    export, register, and answer about new photos.
 
     Example: `dentwatch demo my-photos/`
     """
     from dentwatch import settings
     from dentwatch.cli.output import reporting
-    from dentwatch.training.walkthrough import walk
 
     with reporting(err) as report:
-        result = walk(settings.load(), photos, minutes, count, report, err)
+        if story:
+            from dentwatch.loop.story.demo import play
+
+            played = play(settings.load(), photos, minutes, count, report, err)
+        else:
+            from dentwatch.training.walkthrough import walk
+
+            walked = walk(settings.load(), photos, minutes, count, report, err)
     if as_json:
-        print_json(_document(result))
-        return
-    _show(result)
+        print_json(played.as_document() if story else _document(walked))
+    elif story:
+        _tell(played)
+    else:
+        _show(walked)
+    if story and not played.happy:
+        raise typer.Exit(1)
+    if story and (out.is_terminal if stay is None else stay):
+        _stay(played.home)
+
+
+def _stay(home: Path) -> None:
+    """Become ``dentwatch up`` over the demo's home."""
+    out.print("\nThe servers stay up for a look around:")
+    sys.stdout.flush()
+    os.environ["DENTWATCH_HOME"] = str(home)
+    os.execv(sys.executable, [sys.executable, "-m", "dentwatch", "up"])  # noqa: S606 (no shell is wanted)
+
+
+def _tell(played: "Played") -> None:
+    shown = {"before": "in daylight", "during": "at dusk", "after": "at dusk, new champion"}
+    found = {name: played.figures.get(name) for name in shown}
+    recalls = "  ".join(f"{title} {100 * value:.1f} %" for name, title in shown.items() if (value := found[name]))
+    out.print(f"\n[bold]{played.ended}[/]" + (f" Recall: {recalls}." if recalls else ""))
+    out.print(f"[bold]Report: {played.report}[/]", soft_wrap=True)
+    out.print(f"Look around: DENTWATCH_HOME={played.home} dentwatch up", style="dim", soft_wrap=True)
 
 
 def _document(result: "Walkthrough") -> dict[str, Any]:

@@ -63,11 +63,11 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
     dataset, split = judging_photos(DatasetStore(settings.dataset_store_url))
 
     def seen(drift: Adaptation | None) -> Seen:
-        return Seen(*(_evaluated(bench, one, champion, dataset, split, drift) for one in (champion, challenger)))
+        return Seen(*(evaluated(bench, one, champion, dataset, split, drift) for one in (champion, challenger)))
 
     drift = challenger.spec.adapted_to
     taken, drifted = seen(None), None if drift is None else seen(drift)
-    store, records = PhotoStore(settings.photo_store_url), annotated_photos(dataset, split)
+    store, records = _photos(bench, drift), annotated_photos(dataset, split)  # as they come, enhancement included
     slowness = relative_time(champion, challenger, records, store, settings.data.max_pixels)
     ruling = rule(
         champion,
@@ -81,7 +81,7 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
     return taken, drifted, ruling
 
 
-def _evaluated(
+def evaluated(
     bench: Bench,
     bundle: ModelBundle,
     champion: ModelBundle,
@@ -101,19 +101,24 @@ def _evaluated(
         return EvaluationResult.load(folder / RESULT_NAME)
     except DataError:  # not there, or cut off while it was written
         pass
-    url, max_pixels = settings.photo_store_url, settings.data.max_pixels
     result = evaluate_bundle(
         bundle,
         dataset,
-        PhotoStore(url) if drift is None else RemadePhotos(url, drift, max_pixels),
+        _photos(bench, drift),
         split,
         labels=champion.spec.labels,
         latency=False,
-        max_pixels=max_pixels,
+        max_pixels=settings.data.max_pixels,
         progress=bench.report,
     )
     result.save(folder)
     return result
+
+
+def _photos(bench: Bench, drift: Adaptation | None) -> PhotoStore:
+    """The photos as taken, or as the drift makes them."""
+    url = bench.settings.photo_store_url
+    return PhotoStore(url) if drift is None else RemadePhotos(url, drift, bench.settings.data.max_pixels)
 
 
 def _place(home: Path) -> Path:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from dentwatch.errors import ModelError
 from dentwatch.loop import traffic_figures
-from dentwatch.loop.rollout import less_precise, slower
+from dentwatch.loop.rollout import SLACK_LATER, less_precise, slower
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.alerts import outbox
@@ -30,23 +30,27 @@ def guard(bench: Bench, step: Step) -> Done | Again:
     with bench.database.reading() as connection:
         since = rollouts.existing(connection, version.reference).stage_since
         found = _held(connection, version.reference, before, since) if before else {}
-    why = slower(found, bench.settings.loop) or less_precise(found)
+    why = slower(found, bench.settings.loop, SLACK_LATER) or less_precise(found)
     if why is None:
         if now - since < timedelta(hours=bench.settings.loop.guard_hours):
             return Again(_LOOK, {**found, "text": f"{version.reference} does as well as {before or 'expected'}."})
         return Done({**found, "text": f"{version.reference} did as well as {before or 'expected'}."})
+    text = f"{version.reference} does worse than {before}, which serves again. {why}"
+    with bench.database.writing() as connection:  # told first: killed after it, this is done once more
+        _tell(connection, step, version.reference, text, now)
     try:
         registry.rollback(why, SYSTEM)
-        text = f"{version.reference} was rolled back. {why}"
     except ModelError as error:  # the starter model served before: no registered champion to go back to
-        text = f"{version.reference} should be replaced. {why} {error.message}"
-    with bench.database.writing() as connection:
-        if (incident := step.cause.get("incident")) is not None:
-            incidents.note_once(connection, incident, SYSTEM, text)
-        details = {"model": version.reference, "before": before}
-        key = f"guard/{version.reference}"
-        outbox.enqueue(connection, Alert(key, "critical", "A new champion does worse", text, False, now, details))
+        return Done({**found, "text": f"{text} It does not: {error.message}", "rolled_back": False})
     return Done({**found, "text": text, "rolled_back": True})
+
+
+def _tell(connection: Connection, step: Step, model: str, text: str, now: datetime) -> None:
+    if (incident := step.cause.get("incident")) is not None:
+        incidents.note_once(connection, incident, SYSTEM, text)
+    details = {"model": model, "before": step.cause.get("before")}
+    alert = Alert(f"guard/{model}", "critical", "A new champion does worse", text, False, now, details)
+    outbox.enqueue(connection, alert)
 
 
 def _held(connection: Connection, model: str, before: str, since: datetime) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import numpy as np
 from dentwatch.data.decoding import decode
 from dentwatch.data.enhancement import brightness
 from dentwatch.data.remade_photos import RemadePhotos
+from dentwatch.loop.measured_drift import drift_of
 from dentwatch.loop.recovered_recall import operating_rates
-from dentwatch.loop.retraining import drift_of
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
@@ -41,6 +41,15 @@ class Tried:
     name: str
     recall: float
     precision: float
+
+
+def best_enhancement(bench: Bench, champion: ModelBundle, drift: Adaptation) -> tuple[Enhancement | None, str]:
+    """What is best done to drifted photos before ``champion`` sees them, if anything, and the finding in words."""
+    with tempfile.TemporaryDirectory(prefix="dentwatch-remedies-") as scratch:
+        tried, bundles = _compete(bench, champion, drift, Path(scratch))
+    winner = _winner(tried, bench.settings.loop.tolerated_loss, bench.settings.monitoring.harm_tolerance)
+    how = None if winner is None else bundles[winner.name].spec.preprocessing.enhancement
+    return how, _said(tried, winner)
 
 
 def remedy(bench: Bench, step: Step) -> Done:

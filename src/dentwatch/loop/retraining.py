@@ -4,10 +4,11 @@ import re
 import time
 from typing import Any
 
-from dentwatch.errors import LoopError
+from dentwatch.loop.measured_drift import drift_of
+from dentwatch.loop.remedies import best_enhancement
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
-from dentwatch.monitoring.incidents import SYSTEM, Incident
+from dentwatch.monitoring.incidents import SYSTEM
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.serving.models import STARTER, resolve
@@ -35,7 +36,7 @@ def retrain(bench: Bench, step: Step) -> Done:
     number, minutes = record.model_version, (time.monotonic() - began) / 60
     text = (
         f"Model version {number} was trained from {record.settings.weights} on dataset version "
-        f"{record.dataset_version[:12]}" + (f", on photos made {drift.cause} as well." if drift else ".")
+        f"{record.dataset_version[:12]}" + (f", on photos made {drift.cause} as well" if drift else "") + _seen(record)
     )
     if incident is not None:
         with bench.database.writing() as connection:
@@ -51,24 +52,6 @@ def retrain(bench: Bench, step: Step) -> Done:
     return Done(result, (Ask("gate", number, cause),))
 
 
-def drift_of(incident: Incident) -> Adaptation:
-    """The drift of an incident as it can be re-made on photos; raises :class:`LoopError` where it was not measured."""
-    harm = incident.harm or {}
-    if harm.get("way") is None:
-        raise LoopError(
-            f"How strong the drift of the incident {incident.id} is was not measured: {harm.get('text', 'not yet')}",
-            "Annotate photos that drifted and ingest them; they are retrained on as they are.",
-        )
-    return Adaptation(
-        incident=incident.id,
-        cause=incident.cause,
-        way=harm["way"],
-        amount=harm["amount"],
-        share=harm["share"],
-        slice=incident.slice,
-    )
-
-
 def run_name(step: Step) -> str:
     """The name of the run of a step, the same each time it is carried out."""
     return f"loop-{step.number}-{re.sub(r'[^A-Za-z0-9]+', '-', step.subject)[:40].strip('-')}"
@@ -82,18 +65,19 @@ def _train(bench: Bench, step: Step, drift: Adaptation | None) -> Any:
     if RunFolder(settings.home / "runs" / name).record() is not None:
         return resume(settings, name, progress=bench.report, crown_first=False).record
     dataset = DatasetStore(settings.dataset_store_url).get("latest")
-    champion = resolve(None, settings)
-    return train(
-        settings, _run_from(bench, champion, drift), dataset.id, name=name, progress=bench.report, crown_first=False
-    ).record
+    run = _run_from(bench, resolve(None, settings), drift)
+    return train(settings, run, dataset.id, name=name, progress=bench.report, crown_first=False).record
 
 
 def _run_from(bench: Bench, champion: ModelBundle, drift: Adaptation | None) -> Any:
-    """What to train: the champion's network, labels and input, from its weights."""
+    """What to train: the champion's network, labels and input, from its weights; dark photos brightened if it helps."""
     from dentwatch.training.detectors import available
     from dentwatch.training.run_settings import RunSettings
 
     spec, limits = champion.spec, bench.settings.loop
+    how = spec.preprocessing.enhancement
+    if drift is not None:
+        how = best_enhancement(bench, champion, drift)[0] or how
     is_starter = champion.name.startswith(f"{STARTER}/")
     return RunSettings(
         detector=spec.detector,
@@ -106,4 +90,10 @@ def _run_from(bench: Bench, champion: ModelBundle, drift: Adaptation | None) -> 
         learning_rate=_WARM * available()[spec.detector].learning_rate,
         validate_every=max(1, limits.retrain_epochs // 5),
         adapt_to=drift,
+        enhancement=how,
     )
+
+
+def _seen(record: Any) -> str:
+    how = record.settings.enhancement
+    return "." if how is None else f"; it sees dark photos brightened ({how.kind}, {how.amount:g})."

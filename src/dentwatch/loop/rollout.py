@@ -1,7 +1,7 @@
 """The way from the gate to champion: seen by nobody in the shadow, then by some as canary, then by all.
 
 Each stage ends after so many photos, and has its own rule that stops the rollout: in the shadow, marking far more or
-less than the champion and being slow; as canary, being slow and a precision by verdicts that is surely lower. Serving
+less than the champion; as canary, being slow and a precision by verdicts that is surely lower. Serving
 follows the stage that is on record here.
 """
 
@@ -15,14 +15,17 @@ from dentwatch.loop.steps import Again, Ask, Bench, Done, Step
 from dentwatch.loop.traffic_figures import FEWEST, TrafficFigures
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
-from dentwatch.records import audit, rollouts
+from dentwatch.records import rollouts
 from dentwatch.records.registry import Registry
-from dentwatch.records.rollouts import Rollout
+from dentwatch.records.rollouts import Rollout, Stage
 from dentwatch.serving.models import resolve
 from dentwatch.settings import LoopSettings
 
 SLACK = 1.5
 """How much slower than the gate allows it may be in traffic, where other work makes times uneven."""
+
+SLACK_LATER = 3.0
+"""The same where the two served at different times, under different load."""
 
 _LOOK = timedelta(seconds=5)
 _MOST_BOXES, _FEWEST_BOXES = 5.0, 0.2  # of the champion's per photo
@@ -35,58 +38,62 @@ def roll_out(bench: Bench, step: Step) -> Done | Again:
     version = registry.get(step.subject)
     model, limits, now = version.reference, bench.settings.loop, datetime.now(UTC)
     if version.is_champion:  # promoted before this process, or by a person
-        return _crowned(bench, step, model)
+        return _crowned(bench, step, model, (step.result or {}).get("champion"))
     champion = resolve(None, bench.settings).name
     with bench.database.writing() as connection:
-        first = "approval" if limits.needs_approval else "shadow"
-        rollout = rollouts.begin(connection, model, first, limits.canary_share)  # type: ignore[arg-type]
+        first: Stage = "approval" if limits.needs_approval else "shadow"
+        rollout = rollouts.begin(connection, model, first, limits.canary_share)
+    with bench.database.reading() as connection:  # counting takes a while, and nobody else is to wait for it
         found = {**_seen(connection, rollout, champion), "model": step.subject, "stage": rollout.stage}
+    with bench.database.writing() as connection:
+        rollout = rollouts.existing(connection, model)  # with what a person has said meanwhile
         why = _why_not(rollout, found, limits, now, challenges="challenger" in version.aliases)
         if why is None and not _is_over(rollout, limits, found):
             return Again(_LOOK, {**found, "text": _standing(rollout, limits, found)})
+        on = rollouts.move(connection, model, _next(rollout) if why is None else "rejected", why)
         if why is not None:
-            rollouts.move(connection, model, "rejected", why)
             _tell(connection, step, f"{model} was not rolled out. {why}")
-        elif rollout.stage != "canary":
-            on = rollouts.move(connection, model, "shadow" if rollout.stage == "approval" else "canary")
+        elif on.stage != "champion":
             _tell(connection, step, _begun(model, on))
             return Again(timedelta(0), {**found, "stage": on.stage, "text": _begun(model, on)})
     if why is not None:
         registry.dismiss(version.number, why, SYSTEM)
         return Done({**found, "stage": "rejected", "text": f"{model} was not rolled out. {why}"})
     registry.promote(version.number, f"passed gate, shadow and canary ({step.key})", SYSTEM)
-    return _crowned(bench, step, model)
+    return _crowned(bench, step, model, champion)
 
 
-def _crowned(bench: Bench, step: Step, model: str) -> Done:
+def _next(rollout: Rollout) -> Stage:
+    following: dict[Stage, Stage] = {"approval": "shadow", "shadow": "canary"}
+    return following.get(rollout.stage, "champion")
+
+
+def _crowned(bench: Bench, step: Step, model: str, before: str | None) -> Done:
     """It is champion: guarded from now on, and the incident that called for it is verified to be over."""
     text = f"{model} is the champion."
     with bench.database.writing() as connection:
-        rollout = rollouts.begin(connection, model, "champion", 1.0)
-        if rollout.stage != "champion":
+        if rollouts.begin(connection, model, "champion", 1.0).stage != "champion":  # a person was quicker
             rollouts.move(connection, model, "champion")
-        audit.append(connection, SYSTEM, "model.promoted", model, {"step": step.key})
         _tell(connection, step, text)
-    then = [Ask("guard", step.subject, {**step.cause, "before": (step.result or {}).get("champion")})]
+    then = [Ask("guard", step.subject, {**step.cause, "before": before})]
     if (incident := step.cause.get("incident")) is not None:
         then.append(Ask("verify", incident, step.cause, f"verify/{incident}/{step.subject}"))
     return Done({**(step.result or {}), "model": step.subject, "stage": "champion", "text": text}, tuple(then))
 
 
 def _seen(connection: Connection, rollout: Rollout, champion: str) -> dict[str, Any]:
-    """The figures of the stage, of challenger and champion."""
+    """The figures of the stage, of challenger and champion. In the shadow times say nothing: it waits for others."""
     since = rollout.stage_since
-    before = traffic_figures.answered(connection, champion, since)
     found: dict[str, Any] = {"champion": champion, "photos": 0}
     if rollout.stage == "shadow":
         seen, marked = traffic_figures.shadowed(connection, rollout.model, since)
-        found |= {"photos": seen.photos, "boxes": seen.boxes, "boxes_before": marked}
-    elif rollout.stage == "canary":
+        return {**found, "photos": seen.photos, "boxes": seen.boxes, "boxes_before": marked}
+    if rollout.stage == "canary":
+        before = traffic_figures.answered(connection, champion, since)
         seen = traffic_figures.answered(connection, rollout.model, since)
-        found |= {"photos": seen.photos, **_precisions(seen, before)}
-    else:
-        return found
-    return {**found, "p95_ms": seen.p95_ms, "p95_ms_before": before.p95_ms}
+        times = {"p95_ms": seen.p95_ms, "p95_ms_before": before.p95_ms}
+        return {**found, "photos": seen.photos, **times, **_precisions(seen, before)}
+    return found
 
 
 def _precisions(seen: TrafficFigures, before: TrafficFigures) -> dict[str, Any]:
@@ -98,6 +105,8 @@ def _why_not(
     rollout: Rollout, found: dict[str, Any], limits: LoopSettings, now: datetime, *, challenges: bool
 ) -> str | None:
     """Why it must not go on; None while nothing speaks against it."""
+    if rollout.stage == "rejected":  # by a process that was killed before it could say so
+        return rollout.reason
     if rollout.decision == "vetoed":
         return f"{rollout.decided_by} vetoed it: {rollout.reason}"
     if not challenges:
@@ -107,10 +116,10 @@ def _why_not(
     return slower(found, limits) or _odd(found) or less_precise(found)
 
 
-def slower(found: dict[str, Any], limits: LoopSettings) -> str | None:
+def slower(found: dict[str, Any], limits: LoopSettings, slack: float = SLACK) -> str | None:
     """Whether it is slow beside the model before, from the figures of its stage."""
     after, before = found.get("p95_ms"), found.get("p95_ms_before")
-    most = SLACK * limits.latency_ratio
+    most = slack * limits.latency_ratio
     if after is None or before is None or after <= most * before:
         return None
     return f"95 of 100 photos take up to {after:.0f} ms ({before:.0f} before, {most:.1f} times that is allowed)."
@@ -135,6 +144,8 @@ def _odd(found: dict[str, Any]) -> str | None:
 
 
 def _is_over(rollout: Rollout, limits: LoopSettings, found: dict[str, Any]) -> bool:
+    if rollout.stage == "champion":  # killed before the promotion
+        return True
     if rollout.stage == "approval":
         return rollout.decision == "approved"
     return bool(found["photos"] >= (limits.shadow_photos if rollout.stage == "shadow" else limits.canary_photos))

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.enhancement import enhance
 from dentwatch.data.linear_light import LINEAR, darken, to_srgb
 from dentwatch.data.remakes import way_of
-from dentwatch.records.model_bundle import Adaptation
+from dentwatch.records.model_bundle import Adaptation, Enhancement
 from dentwatch.training.run_settings import AugmentationSettings
 
 IGNORE = -1
@@ -36,13 +37,21 @@ class LabelledPhoto:
 class Augmenter:
     """Makes training samples of ``size`` × ``size`` pixels; the same generator state gives the same sample.
 
-    With ``drift`` some are as that drift would make them, weaker and stronger than it was measured.
+    With ``drift`` some are as that drift would make them, weaker and stronger than it was measured; dark ones are
+    brightened as ``enhancement`` says, as they will be in serving.
     """
 
-    def __init__(self, settings: AugmentationSettings, size: int, drift: Adaptation | None = None) -> None:
+    def __init__(
+        self,
+        settings: AugmentationSettings,
+        size: int,
+        drift: Adaptation | None = None,
+        enhancement: Enhancement | None = None,
+    ) -> None:
         self.settings = settings
         self.size = size
         self._drift = drift
+        self._enhancement = enhancement
         self._way = None if drift is None else way_of(drift)
 
     def sample(
@@ -145,7 +154,7 @@ class Augmenter:
             rgb = darken(rgb, rng.uniform(*self.settings.stops), rng)
         if chances[2] < self.settings.blur:
             rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.2)), np.uint8)
-        return rgb
+        return enhance(rgb, self._enhancement)
 
 
 def _shift_colour(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -67,7 +67,7 @@ class PhotoBatches(pl.LightningDataModule):
     def train_dataloader(self) -> Any:
         """Augmented samples in this process's share of the seeded order."""
         settings, trainer = self._settings, self.trainer
-        augmenter = Augmenter(settings.augmentation, settings.input_size, settings.adapt_to)
+        augmenter = Augmenter(settings.augmentation, settings.input_size, settings.adapt_to, settings.enhancement)
         weights = photo_weights(self._train, settings.balance)
         places = ShuffledPlaces(
             len(self._train),

@@ -23,7 +23,7 @@ from dentwatch.training.evaluation.result import EvaluationResult
 SURE = 0.9
 """Share of resamples in which the slice that called for a challenger must be better."""
 
-_FEWEST_TRUTHS = 10  # damages of a label, with fewer of which nothing can be asked of it
+_FEWEST_TRUTHS = 10  # damages with fewer of which nothing can be said
 _TIMED = 30  # photos that both models are timed on
 
 
@@ -87,14 +87,16 @@ def rule(
     ``taken`` are the frozen test photos, ``drifted`` the same as the drift makes them that called for the challenger.
     ``slowness`` is its time per photo as a multiple of the champion's (:func:`relative_time`).
     """
-    found = [_admissible(challenger), _complete(champion, challenger), *_every_label(taken)]
+    found = [_admissible(challenger), _evidence(taken), _complete(champion, challenger), *_every_label(taken)]
     changes = compare(taken.champion, taken.challenger)
     names = ("ap50", "f1", *(f"ap50_{label}" for label in taken.champion.labels))
     found += [_not_lost(name, taken, changes.get(name), tolerated_loss, "") for name in names]
     if drifted is not None:
         there = compare(drifted.champion, drifted.challenger)
         found.append(_won("recall", drifted, there.get("recall")))
-        found.append(_not_lost("ap50", drifted, there.get("ap50"), tolerated_loss, " on drifted photos"))
+        found += [
+            _not_lost(name, drifted, there.get(name), tolerated_loss, " on drifted photos") for name in ("ap50", "f1")
+        ]
     slow = f"It takes {slowness:.2f} times the champion's time per photo ({latency_ratio:g} is allowed)."
     found.append(Rule("latency", slowness <= latency_ratio, slow, slowness, latency_ratio))
     return Ruling(champion.name, challenger.name, tuple(found))
@@ -125,6 +127,13 @@ def _admissible(challenger: ModelBundle) -> Rule:
     except DentwatchError as error:
         return Rule("admission", False, str(error))
     return Rule("admission", True, "Parity, licences, model card and network are in order.")
+
+
+def _evidence(seen: Seen) -> Rule:
+    """There is something to judge by."""
+    truths = seen.champion.truths
+    text = f"{truths} annotated damages are there to judge by ({_FEWEST_TRUTHS} are needed)."
+    return Rule("evidence", truths >= _FEWEST_TRUTHS, text, truths, _FEWEST_TRUTHS)
 
 
 def _complete(champion: ModelBundle, challenger: ModelBundle) -> Rule:

@@ -216,6 +216,8 @@ class _Run:
 
 def _samples(photos: LabelledPhotos, run: RunSettings) -> list[LabelledPhoto]:
     """Some training samples as the network sees them."""
-    samples = TrainingPhotos(photos, Augmenter(run.augmentation, run.input_size, run.adapt_to), run.seed)
+    samples = TrainingPhotos(
+        photos, Augmenter(run.augmentation, run.input_size, run.adapt_to, run.enhancement), run.seed
+    )
     places = np.unique(np.linspace(0, len(photos) - 1, 12).astype(int))
     return [samples[Place(0, int(place), mosaic=index % 2 == 0)][0] for index, place in enumerate(places)]

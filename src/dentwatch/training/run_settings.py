@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dentwatch.records.labels import HEADLINE_LABELS
-from dentwatch.records.model_bundle import Adaptation
+from dentwatch.records.model_bundle import Adaptation, Enhancement
 
 
 class AugmentationSettings(BaseModel):
@@ -57,6 +57,7 @@ class RunSettings(BaseModel):
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     augmentation: AugmentationSettings = AugmentationSettings()
     adapt_to: Adaptation | None = Field(None, description="The drift that the model is made for, if any.")
+    enhancement: Enhancement | None = Field(None, description="What is done to dark photos before the network.")
     balance: float = Field(
         0.0, ge=0, le=1, description="How much oftener photos with rarer labels are drawn; 0: every photo once."
     )

@@ -2,8 +2,8 @@
 
 ::
 
-    dentwatch demo             # on photos that Dentwatch makes itself
-    dentwatch demo my-photos   # on yours
+    dentwatch demo --no-story             # on photos that Dentwatch makes itself
+    dentwatch demo my-photos --no-story   # on yours
 """
 
 from dataclasses import dataclass
@@ -60,10 +60,10 @@ def walk(
     Raises what its parts raise, among them :class:`DataError` when no annotated photo can be used.
     """
     if photos is None:
-        settings = _apart(settings)
+        settings = apart(settings)
     console.print("[bold]1  Photos and annotations become a dataset version[/]")
-    source = photos or _synthetic(settings, count, report)
-    dataset = _ingest(settings, source, report, console)
+    source = photos or synthetic_photos(settings, count, report)
+    dataset = ingest(settings, source, report, console)
     console.print("[bold]2  A detector is trained, exported, evaluated on val and registered[/]")
     folder, record = _train(settings, dataset, _run(photos is None, minutes), report, console)
     console.print("[bold]3  The exported model answers about photos it has never seen[/]")
@@ -71,22 +71,30 @@ def walk(
     return _judge(settings, dataset, bundle, folder, record, report)
 
 
-def _apart(settings: Settings) -> Settings:
-    """A home of their own, so that synthetic photos never mix with real ones, wherever those are kept."""
+def apart(settings: Settings, name: str = "demo") -> Settings:
+    """A home of their own within the home, so that synthetic photos never mix with real ones, wherever those are."""
     tracking = settings.tracking.model_copy(update={"uri": None, "artifacts": None})
     return settings.model_copy(
-        update={"home": settings.home / "demo", "photos_url": None, "datasets_url": None, "tracking": tracking}
+        update={
+            "home": settings.home / name,
+            "database_url": None,
+            "photos_url": None,
+            "datasets_url": None,
+            "tracking": tracking,
+        }
     )
 
 
-def _synthetic(settings: Settings, count: int, report: Report) -> Path:
-    out = settings.home / f"synthetic-{count}"
+def synthetic_photos(settings: Settings, count: int, report: Report, seed: int = _SEED) -> Path:
+    """A folder of ``count`` annotated synthetic photos, made unless it is there."""
+    out = settings.home / f"synthetic-{seed}-{count}"
     if not (out / "annotations.json").exists():
-        generate(out, count, seed=_SEED, on_progress=lambda done, total: report("Making synthetic photos", done, total))
+        generate(out, count, seed=seed, on_progress=lambda done, total: report("Making synthetic photos", done, total))
     return out
 
 
-def _ingest(settings: Settings, source: Path, report: Report, console: Console) -> DatasetVersion:
+def ingest(settings: Settings, source: Path, report: Report, console: Console) -> DatasetVersion:
+    """Make a dataset version of the photos in ``source``; raises :class:`DataError` where none can be used."""
     opened = open_source(str(source))
     total, done = opened.count() or 0, 0
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dentwatch.data.decoding import decode
-from dentwatch.data.linear_light import darken
+from dentwatch.data.degradation import over_exposure
 from dentwatch.records.annotations import Box, PhotoRecord
 from dentwatch.records.detections import Detection
 from dentwatch.records.photos import PhotoStore
@@ -53,9 +53,9 @@ class Answered:
 class Sellers:
     """Submits an inspection ``per_second`` times a second to the service at ``address``, from a thread of its own.
 
-    ``stops`` is the light, in stops of linear light (negative: darker, with the noise of that exposure); it may be
-    changed at any time. Cars come round again, mirrored and under another name. An inspection that is refused or cut
-    off is submitted again. ``answered`` grows as answers come.
+    ``stops`` is the exposure, in stops of linear light (negative: darker); it may be changed at any time. Cars come
+    round again, mirrored and under another name. An inspection that is refused or cut off is submitted again.
+    ``answered`` grows as answers come.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Sellers:
         rgb = decode(self._photos.get(record.photo_id), max_pixels=self._max_pixels).rgb
         rgb = rgb[:, ::-1] if mirrored else rgb
         if stops:
-            rgb = darken(np.ascontiguousarray(rgb), stops, self._rng)
+            rgb = over_exposure(np.ascontiguousarray(rgb), stops, self._rng)
         return (_mirrored(record) if mirrored else record), _jpeg(rgb)
 
     def _keep(self, document: dict[str, Any], shots: list[tuple[PhotoRecord, bytes]], stops: float) -> None:

@@ -27,7 +27,7 @@ from dentwatch.records.photos import PhotoStore
 from dentwatch.settings import Settings
 
 DUSK = -4.0
-"""How much light is lost, in stops, with the noise of what is left."""
+"""How much light is lost, in stops of linear light, without added noise."""
 
 _PHOTOS_A_CAR = 2
 _BRIGHT = 30  # inspections in good light after the monitors are armed
