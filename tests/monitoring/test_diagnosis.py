@@ -75,6 +75,7 @@ def test_a_drift_of_some_photos_says_how_many_and_is_measured_on_those(dark: Dri
         ("overexposed", {"luma_mean": 60.0, "bright_clip": 0.2}, "stops brighter, with 22% of their area blown out,"),
         ("blur", {"sharpness": -1.5}, "have been strongly blurred"),
         ("noisy", {"noise": 4.0}, "have been grainier (noise 3.0 times as strong)"),
+        ("noisy", {"noise": -1.0}, "have been smoother (noise 0.5 times as strong)"),
         ("haze", {"contrast": -30.0}, "have been flatter, as if through haze (contrast 55 → 25),"),
         ("compressed", {"blockiness": 0.08}, "have been clearly compressed, so that JPEG's blocks show,"),
         ("warm", {"colour_cast": 0.3}, "have been warmer, redder (red against blue +3"),

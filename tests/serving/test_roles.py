@@ -17,14 +17,14 @@ from photo_trees import zip_of
 from rectangles import as_photo, rectangles_rgb
 from running_service import Service, assert_problem, serving, upload
 
-from dentwatch.loop import annotation_routes
+from dentwatch.loop import annotation_routes, approval_routes
 from dentwatch.loop.upload import keep_upload
 from dentwatch.monitoring import incidents, review_plan
 from dentwatch.monitoring import routes as monitoring
 from dentwatch.monitoring.incidents import Signal
 from dentwatch.monitoring.kpis import routes as kpis
 from dentwatch.monitoring.review_plan import Candidate
-from dentwatch.records import api_keys
+from dentwatch.records import api_keys, rollouts
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.roles import Role
@@ -69,6 +69,8 @@ EXPECTED = {
     "POST /v1/reviews/{number}/done":                 "401   403   403   200   403   200",
     "POST /v1/annotations":                           "401   403   403   202   202   202",
     "GET /v1/annotations/{batch_id}":                 "401   403   403   200   200   200",
+    "GET /v1/rollouts":                               "401   403   403   403   200   200",
+    "POST /v1/rollouts/{number}/decision":            "401   403   403   403   200   200",
     "POST /invocations":                              "401   403   403   403   200   200",
     "GET /v2":                                        "401   403   403   403   200   200",
     "GET /v2/models/{name}":                          "401   403   403   403   200   200",
@@ -101,6 +103,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
     "POST /v1/listings": {"json": _LISTING},
     "POST /v1/annotations": {"content": _ZIP},
+    "POST /v1/rollouts/{number}/decision": {"json": {"decision": "vetoed", "reason": "It calls reflections dents."}},
     **{
         f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
         for action in ("notes", "acknowledge", "resolve")
@@ -135,7 +138,11 @@ class House:
             "version": version,
             "incident_id": self.new_incident() if "{incident_id}" in route else "",
             "batch_id": self.new_batch() if "{batch_id}" in route else "",
-            "number": self.new_review() if "/v1/reviews/" in route else 0,
+            "number": self.new_review()
+            if "/v1/reviews/" in route
+            else self.new_rollout()
+            if "rollouts" in route
+            else 0,
         }
         request = dict(REQUESTS.get(route, {}))
         headers = {**request.pop("headers", {}), **self.shown(caller)}
@@ -153,6 +160,13 @@ class House:
     def new_batch(self) -> str:
         """The id of a batch that lies in the inbox."""
         return keep_upload(Settings(home=self.service.home), "a", _ZIP).id
+
+    def new_rollout(self) -> int:
+        """The number of a model version that sees photos in the shadow."""
+        number = 2 + uuid.uuid4().int % 10**6
+        with Database.of(Settings(home=self.service.home)).writing() as connection:
+            rollouts.begin(connection, f"dentwatch/{number}", "shadow", 0.1)
+        return number
 
     def new_review(self) -> int:
         """The number of a photo that waits to be reviewed, with no detection to judge."""
@@ -199,7 +213,7 @@ def test_every_route_has_its_row(house: House) -> None:
 def test_no_route_is_missing_from_the_description(bundle: ModelBundle, tmp_path: Path) -> None:
     runtime = Runtime(Settings(home=tmp_path), str(bundle.folder))
     try:
-        app = create_app(runtime, [monitoring.router, kpis.router, annotation_routes.router])
+        app = create_app(runtime, [monitoring.router, kpis.router, annotation_routes.router, approval_routes.router])
     finally:
         asyncio.run(runtime.close())
     flat = [inner for route in app.routes for inner in getattr(route, "original_router", app).routes]

@@ -134,7 +134,7 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, 
     """
     import cv2
 
-    from dentwatch.loop import annotation_routes
+    from dentwatch.loop import annotation_routes, approval_routes
     from dentwatch.monitoring import routes as monitoring
     from dentwatch.monitoring.kpis import routes as kpis
     from dentwatch.serving import tracing
@@ -144,7 +144,7 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, 
 
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     log_to_stderr()
-    routers = [monitoring.router, kpis.router, annotation_routes.router]
+    routers = [monitoring.router, kpis.router, annotation_routes.router, approval_routes.router]
     with tracing.exporting():
         serve_connections(create_app(Runtime(loaded, model, shared), routers), channel)
 

@@ -162,7 +162,8 @@ def _noise(figures: _Figures) -> str:
     medians = figures.medians("noise")
     if medians is None or medians[0] <= 0:
         return "have been grainier"
-    return f"have been grainier (noise {medians[1] / medians[0]:.1f} times as strong)"
+    ratio = medians[1] / medians[0]
+    return f"have been {'grainier' if ratio > 1 else 'smoother'} (noise {ratio:.1f} times as strong)"
 
 
 def _compressed(figures: _Figures) -> str:

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     SEE_MONITORING = "see drift, incidents and KPIs"
     HANDLE_INCIDENTS = "handle incidents"
     SEND_ANNOTATIONS = "send annotated photos"
+    DECIDE_ON_MODELS = "decide on models"
 
 
 _SEE = {Permission.SEE_INSPECTIONS, Permission.SEE_PHOTOS}
@@ -39,6 +40,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         _USE
         | {Permission.SEE_ALL_INSPECTIONS, Permission.USE_MODEL, Permission.SEE_METRICS}
         | {Permission.SEE_MONITORING, Permission.SEND_ANNOTATIONS, Permission.HANDLE_INCIDENTS}
+        | {Permission.DECIDE_ON_MODELS}
     ),
     Role.ADMIN: frozenset(Permission),
 }
