@@ -8,7 +8,8 @@ from inspected import START
 
 from dentwatch.errors import IncidentError
 from dentwatch.monitoring import incidents
-from dentwatch.monitoring.incidents import Incident, Signal
+from dentwatch.monitoring.incidents import SYSTEM, Incident, Signal
+from dentwatch.records import audit
 from dentwatch.records.database import Database
 
 DARK = Signal(
@@ -146,3 +147,13 @@ def test_pages_go_back_from_the_newest(database: Database) -> None:
         first = incidents.page(connection, limit=3)
         rest = incidents.page(connection, limit=3, before=first[-1].number)
     assert [one.id for one in (*first, *rest)] == [one.id for one in reversed(opened)]
+
+
+def test_what_the_system_does_with_an_incident_is_on_the_audit_log(database: Database) -> None:
+    [incident] = signalled(database, DARK)
+    with database.writing() as connection:
+        incidents.assess(connection, incident, {"lost": 9.0}, "critical")
+        incidents.resolve(connection, incident.id, SYSTEM, "The photos are like the reference again.")
+        said = [entry.action for entry in audit.entries(connection, subject=incident.id, last=9)]
+    assert said == ["incident.opened", "incident.escalated", "incident.resolved"]
+    assert audit.verify(database)

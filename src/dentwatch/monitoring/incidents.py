@@ -20,6 +20,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, insert, select, update
 
 from dentwatch.errors import IncidentError
+from dentwatch.records import audit
 from dentwatch.records import monitoring_tables as tables
 
 State = Literal["open", "acknowledged", "resolved"]
@@ -141,6 +142,7 @@ def assess(connection: Connection, incident: Incident, harm: dict[str, Any], lev
     risen = LEVELS.index(level) > LEVELS.index(incident.level)
     if risen:
         _add(connection, incident.id, SYSTEM, "escalated", f"From {incident.level} to {level}.", {"level": level})
+        audit.append(connection, SYSTEM, "incident.escalated", incident.id, {"level": level, "lost": harm.get("lost")})
     return _change(connection, incident, harm=harm, level=level if risen else incident.level)
 
 
@@ -172,6 +174,8 @@ def resolve(connection: Connection, incident_id: str, actor: str, why: str, at: 
     incident = _unresolved(connection, incident_id)
     at = at or _now()
     _add(connection, incident.id, actor, "resolved", why, {}, at)
+    if actor == SYSTEM:  # what a person does is audited where it comes in, with who asked
+        audit.append(connection, SYSTEM, "incident.resolved", incident.id, {"why": why})
     return _change(connection, incident, state="resolved", resolved_at=at, recovery=None)
 
 
@@ -257,6 +261,8 @@ def _open(connection: Connection, signal: Signal) -> Incident:
         )
     )
     _add(connection, incident_id, SYSTEM, "opened", signal.summary, signal.evidence, signal.at)
+    details = {"cause": signal.cause, "slice": signal.slice, "model": signal.model}
+    audit.append(connection, SYSTEM, "incident.opened", incident_id, details)
     return existing(connection, incident_id)
 
 

@@ -106,5 +106,20 @@ def incidents_open(counts: Mapping[str, int], recall_lost: float | None, toleran
 
 def evidence_seen(evidence: Mapping[tuple[str, str], float]) -> None:
     """Say how strong the evidence of drift is, by (channel of the detector, slice), as a share of the threshold."""
+    _seen.update(evidence)
     for (channel, part), value in evidence.items():
         DRIFT_EVIDENCE.labels(channel, part).set(value)
+
+
+def no_longer_watching() -> None:
+    """Take back what this process said about drift and incidents: another watches now, and says it."""
+    for gauge in (DRIFT_ARMED, HARM_RECALL_LOST, BEHIND):
+        gauge.set(math.nan)
+    for level in LEVELS:
+        INCIDENTS_OPEN.labels(level).set(math.nan)
+    for channel, part in _seen:
+        DRIFT_EVIDENCE.labels(channel, part).set(math.nan)
+    _seen.clear()
+
+
+_seen: set[tuple[str, str]] = set()

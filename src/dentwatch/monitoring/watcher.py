@@ -77,7 +77,7 @@ class Watcher:
             seen = self._follower.follow(self._arming.monitors, self._arming.problem, self._arming.adapted_to)
         except LeaseLostError as error:
             _log.info("%s", error)
-            self._holds = False
+            self._lose()
             return 0
         self._plan_disputed()
         self._judge_harm()
@@ -100,6 +100,7 @@ class Watcher:
             holder = lease.holder_of(connection, LEASE, datetime.now(UTC))
         if holder != self._holder:
             if holder is not None:
+                self._lose()
                 return False
             with self._database.writing() as connection:
                 self._holds = lease.take(connection, LEASE, self._holder, datetime.now(UTC), LEASE_LENGTH)
@@ -110,6 +111,12 @@ class Watcher:
             self._sender.start()
             self._sends = True
         return self._holds
+
+    def _lose(self) -> None:
+        """Another process watches: what this one told of how things stand is no longer so."""
+        if self._holds:
+            metrics.no_longer_watching()
+        self._holds = False
 
     def _is_half_over(self) -> bool:
         with self._database.reading() as connection:

@@ -116,7 +116,9 @@ def _moments(told: Told) -> list[tuple[str, float]]:
 def chapters(told: Told) -> list[tuple[str, str, str]]:
     """The timeline: minutes and seconds, what kind of event, and its words."""
     lines: list[tuple[float, str, str]] = [
-        (told.seconds(event.at), event.kind, event.text) for event in told.timeline if event.kind != "joined"
+        (told.seconds(event.at), event.kind, event.text)
+        for event in told.timeline
+        if event.kind not in ("joined", "revised")
     ]
     if told.dusk is not None:
         lines.append((told.dusk, "dusk", "Every photo is darker from now on."))

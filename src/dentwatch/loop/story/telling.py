@@ -174,7 +174,8 @@ class _Teller:
                 told.timeline = incidents.timeline(connection, told.incident.id)
                 told.steps = journal.steps(connection, incident=told.incident.id)
         for event in told.timeline:
-            if event.kind == "joined":  # what goes along with the drift: the report has it
+            beside = event.kind == "revised" and told.incident and event.text != told.incident.summary
+            if event.kind == "joined" or beside:  # what goes along with the drift
                 continue
             self._once(event.kind + event.text, f"[cyan]{event.kind}[/]  {event.text}")
         for step in reversed(told.steps):
