@@ -1,6 +1,7 @@
 """``dentwatch demo``: the main job, and the story of the loop, from beginning to end."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +40,7 @@ def demo(
     from dentwatch import settings
     from dentwatch.cli.output import reporting
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers of the story end with it
     with reporting(err) as report:
         if story:
             from dentwatch.loop.story.demo import play

@@ -1,7 +1,7 @@
 """What a new champion brings back: recall before the drift, under it, and under it with the new model."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dentwatch.data.remade_photos import RemadePhotos
 from dentwatch.errors import DatasetError
@@ -10,6 +10,9 @@ from dentwatch.records.annotations import Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.records.photos import PhotoStore
+
+if TYPE_CHECKING:
+    from dentwatch.training.evaluation.matching import MatchTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,33 @@ def operating_rates(
     bench: Bench, bundle: ModelBundle, dataset: DatasetVersion, split: Split, photos: PhotoStore
 ) -> tuple[float, float]:
     """Recall and precision at the model's operating thresholds, IoU 0.5; precision is 0 where it marks nothing."""
+    table = _matched(bench, bundle, dataset, split, photos)
+    found = table.select(table.kept(bundle.spec.thresholds)).hit[0.5] >= 0
+    return float(found.sum()) / max(len(table.truth_photo), 1), float(found.sum()) / max(len(found), 1)
+
+
+def recall_by_label(
+    bench: Bench, bundle: ModelBundle, dataset: DatasetVersion, split: Split, photos: PhotoStore
+) -> dict[str, float]:
+    """Recall of each label at the model's operating thresholds, IoU 0.5; none for a label without damages."""
+    table = _matched(bench, bundle, dataset, split, photos)
+    kept = table.select(table.kept(bundle.spec.thresholds))
+    counts = {
+        label: (int((kept.hit[0.5][kept.label == index] >= 0).sum()), int((table.truth_label == index).sum()))
+        for index, label in enumerate(table.labels)
+    }
+    return {label: found / truths for label, (found, truths) in counts.items() if truths}
+
+
+def _matched(
+    bench: Bench, bundle: ModelBundle, dataset: DatasetVersion, split: Split, photos: PhotoStore
+) -> "MatchTable":
     from dentwatch.serving.inspection import Inspector
     from dentwatch.training.evaluation.evaluator import annotated_photos, predict
     from dentwatch.training.evaluation.matching import match
 
     inspector = Inspector(bundle, threads=1, max_pixels=bench.settings.data.max_pixels)
-    outcomes = predict(inspector, annotated_photos(dataset, split), photos, bundle.spec.labels, bench.report)
-    table = match(outcomes, bundle.spec.labels)
-    found = table.select(table.kept(bundle.spec.thresholds)).hit[0.5] >= 0
-    return float(found.sum()) / max(len(table.truth_photo), 1), float(found.sum()) / max(len(found), 1)
+    return match(
+        predict(inspector, annotated_photos(dataset, split), photos, bundle.spec.labels, bench.report),
+        bundle.spec.labels,
+    )

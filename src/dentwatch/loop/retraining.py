@@ -5,12 +5,14 @@ import time
 from typing import Any
 
 from dentwatch.loop.measured_drift import drift_of
+from dentwatch.loop.recovered_recall import recall_by_label
 from dentwatch.loop.remedies import best_enhancement
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
-from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
+from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.models import STARTER, resolve
 
 _WARM = 0.15  # of the detector's learning rate: the network knows most of it already
@@ -65,18 +67,21 @@ def _train(bench: Bench, step: Step, drift: Adaptation | None) -> Any:
     if RunFolder(settings.home / "runs" / name).record() is not None:
         return resume(settings, name, progress=bench.report, crown_first=False).record
     dataset = DatasetStore(settings.dataset_store_url).get("latest")
-    run = _run_from(bench, resolve(None, settings), drift)
+    run = _run_from(bench, resolve(None, settings), dataset, drift)
     return train(settings, run, dataset.id, name=name, progress=bench.report, crown_first=False).record
 
 
-def _run_from(bench: Bench, champion: ModelBundle, drift: Adaptation | None) -> Any:
+def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drift: Adaptation | None) -> Any:
     """What to train: the champion's network, labels and input, from its weights; dark photos brightened if it helps."""
     from dentwatch.training.detectors import available
     from dentwatch.training.run_settings import RunSettings
 
     spec, limits = champion.spec, bench.settings.loop
     how = spec.preprocessing.enhancement
+    least: dict[str, float] = {}
     if drift is not None:
+        taken = PhotoStore(bench.settings.photo_store_url)
+        least = recall_by_label(bench, champion, dataset, "val", taken)
         how = best_enhancement(bench, champion, drift)[0] or how
     is_starter = champion.name.startswith(f"{STARTER}/")
     return RunSettings(
@@ -90,6 +95,7 @@ def _run_from(bench: Bench, champion: ModelBundle, drift: Adaptation | None) -> 
         learning_rate=_WARM * available()[spec.detector].learning_rate,
         validate_every=max(1, limits.retrain_epochs // 5),
         adapt_to=drift,
+        least_recall={label: round(recall, 4) for label, recall in least.items()},
         enhancement=how,
     )
 

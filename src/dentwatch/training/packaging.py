@@ -15,7 +15,6 @@ from dentwatch.records.model_bundle import (
     CARD_NAME,
     ONNX_NAME,
     WEIGHTS_NAME,
-    Adaptation,
     ModelBundle,
     ModelSpec,
     Preprocessing,
@@ -37,6 +36,7 @@ from dentwatch.training.export import export_onnx
 from dentwatch.training.fitting import Fitted
 from dentwatch.training.photo_batches import PlainPhotos
 from dentwatch.training.run_folder import RunRecord
+from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.starting_weights import calibration_photos
 
 Report = Callable[[str, int, int], None]
@@ -80,7 +80,7 @@ def package(
     photos = PhotoStore(settings.photo_store_url)
     ModelBundle.write_spec(model, _spec(fitted, record, dataset, parity))
     bundle = ModelBundle.load(model, record.name)
-    chosen = _for_drift(bundle, dataset, record.settings.adapt_to, settings, progress)
+    chosen = _for_drift(bundle, dataset, record.settings, settings, progress)
     result = evaluate_bundle(
         bundle,
         dataset,
@@ -109,17 +109,24 @@ def package(
 
 
 def _for_drift(
-    bundle: ModelBundle, dataset: DatasetVersion, drift: Adaptation | None, settings: Settings, progress: Report | None
+    bundle: ModelBundle, dataset: DatasetVersion, run: RunSettings, settings: Settings, progress: Report | None
 ) -> dict[str, ThresholdChoice] | None:
-    """Thresholds chosen on val photos as they were taken and as the drift would make them; None without a drift."""
-    if drift is None:
+    """Thresholds chosen on val photos as they were taken and as the drift would make them; None without a drift.
+
+    Where those would find less in photos as taken than ``run.least_recall`` asks for, lower ones that do not.
+    """
+    if run.adapt_to is None:
         return None
     inspector = Inspector(bundle, threads=settings.serving.threads, max_pixels=settings.data.max_pixels)
-    taken = PhotoStore(settings.photo_store_url)
-    drifted = RemadePhotos(settings.photo_store_url, drift, settings.data.max_pixels)
+    drifted = RemadePhotos(settings.photo_store_url, run.adapt_to, settings.data.max_pixels)
     records, labels = annotated_photos(dataset, "val"), bundle.spec.labels
-    outcomes = [one for photos in (taken, drifted) for one in predict(inspector, records, photos, labels, progress)]
-    return choose_thresholds(match(outcomes, labels), ThresholdRule())
+    taken = predict(inspector, records, PhotoStore(settings.photo_store_url), labels, progress)
+    chosen = choose_thresholds(match([*taken, *predict(inspector, records, drifted, labels, progress)], labels))
+    for label, least in run.least_recall.items():
+        keeping = choose_thresholds(match(taken, labels), ThresholdRule("recall", least))[label]
+        if keeping.fallback is None and keeping.threshold < chosen[label].threshold:
+            chosen[label] = keeping
+    return chosen
 
 
 def add_quality_limits(
