@@ -1,7 +1,9 @@
 """``dentwatch loop``: the steps that close the loop, without Dagster."""
 
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -52,7 +54,11 @@ def status(
 
 
 @app.command(epilog="Example: `dentwatch loop run`")
-def run() -> None:
+def run(
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print the process id as JSON on stdout, once it looks.")
+    ] = False,
+) -> None:
     """Ask for what is due and carry it out, one step at a time, until told to stop (SIGTERM or Ctrl-C).
 
     A step that is cut off is taken up again at the next start. Several may run on one database.
@@ -66,6 +72,9 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     err.print("Looking for steps that are due (Ctrl-C stops).")
+    if as_json:
+        print_json({"pid": os.getpid()})
+        sys.stdout.flush()
     with reporting(err) as report:
         worker.run(settings.load(), ending, report, _announce)
 

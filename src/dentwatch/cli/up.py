@@ -1,12 +1,14 @@
 """``dentwatch up``: everything that runs, together."""
 
+import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dentwatch.cli.output import err, table
+from dentwatch.cli.output import err, print_json, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +24,9 @@ def up(
         str,
         typer.Option(help="Parts to leave out, with commas: dagster (the plain worker takes its place), mlflow."),
     ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print process id and addresses as JSON on stdout, once started.")
+    ] = False,
 ) -> None:
     """Start service, pipelines and experiment pages, restart what dies, and end all with one Ctrl-C (or SIGTERM).
 
@@ -42,6 +47,9 @@ def up(
             if part.address:
                 err.print(f"{part.name:<12} {part.address}", markup=False, highlight=False)
         err.print(f"Logs: {logs} (Ctrl-C stops)", markup=False, soft_wrap=True)
+        if as_json:
+            print_json({"pid": os.getpid(), "addresses": {part.name: part.address for part in parts if part.address}})
+            sys.stdout.flush()
         while not ending.wait(_TELL_SECONDS):
             err.print(_health(running.health()))
         err.print("Ending …")
