@@ -101,7 +101,7 @@ def test_what_is_resolved_is_listed_only_with_all(kept: Database, incident: Inci
     [listed] = told("incidents --all")["incidents"]  # type: ignore[misc]
     assert listed["state"] == "resolved"
     with kept.reading() as connection:
-        [entry] = audit.entries(connection)
+        [entry] = audit.entries(connection, actor="ada")
     assert (entry.actor, entry.action, entry.subject) == ("ada", "incident.resolve", incident.id)
     again = run(f"incidents {incident.id} --resolve again")
     assert again.exit_code == 1

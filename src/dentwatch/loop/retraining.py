@@ -78,10 +78,11 @@ def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drif
 
     spec, limits = champion.spec, bench.settings.loop
     how = spec.preprocessing.enhancement
-    least: dict[str, float] = {}
+    least: dict[str, float] | None = None
     if drift is not None:
         taken = PhotoStore(bench.settings.photo_store_url)
-        least = recall_by_label(bench, champion, dataset, "val", taken)
+        recalls = recall_by_label(bench, champion, dataset, "val", taken)
+        least = {label: round(recall, 4) for label, recall in recalls.items()}
         how = best_enhancement(bench, champion, drift)[0] or how
     is_starter = champion.name.startswith(f"{STARTER}/")
     return RunSettings(
@@ -95,7 +96,7 @@ def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drif
         learning_rate=_WARM * available()[spec.detector].learning_rate,
         validate_every=max(1, limits.retrain_epochs // 5),
         adapt_to=drift,
-        least_recall={label: round(recall, 4) for label, recall in least.items()},
+        least_recall=least,
         enhancement=how,
     )
 

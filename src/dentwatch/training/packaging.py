@@ -122,7 +122,7 @@ def _for_drift(
     records, labels = annotated_photos(dataset, "val"), bundle.spec.labels
     taken = predict(inspector, records, PhotoStore(settings.photo_store_url), labels, progress)
     chosen = choose_thresholds(match([*taken, *predict(inspector, records, drifted, labels, progress)], labels))
-    for label, least in run.least_recall.items():
+    for label, least in (run.least_recall or {}).items():
         keeping = choose_thresholds(match(taken, labels), ThresholdRule("recall", least))[label]
         if keeping.fallback is None and keeping.threshold < chosen[label].threshold:
             chosen[label] = keeping
