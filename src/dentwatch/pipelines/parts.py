@@ -32,9 +32,9 @@ def parts_of(settings: Settings, without: Collection[str]) -> list[Part]:
         *([_worker(environment)] if "dagster" in without else _dagster(settings, environment)),
     ]
     if "mlflow" not in without:
-        found.append(
-            Part("mlflow", _mlflow(settings), {**environment, "MLFLOW_DISABLE_TELEMETRY": "true"}, _at(up.mlflow_port))
-        )
+        # Its job workers, of which nothing here makes use, take more than a gigabyte.
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        found.append(Part("mlflow", _mlflow(settings), {**environment, **quiet}, _at(up.mlflow_port)))
     return found
 
 
