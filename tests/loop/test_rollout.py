@@ -114,6 +114,18 @@ def test_it_goes_through_every_stage_and_serving_follows(registry: Registry, dat
     live.close()
 
 
+def test_while_nothing_is_rolled_out_the_registry_is_not_asked_for_a_challenger(
+    registry: Registry, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_settings: Settings) -> None:
+        raise AssertionError("the registry was asked")
+
+    monkeypatch.setattr("dentwatch.records.registry.challenger", asked)
+    live = LiveModels(settings.load(), database=database)
+    live.refresh()
+    assert (live.problem, live.challenger) == (None, None)
+
+
 def test_killed_after_the_promotion_it_finishes_what_is_left(registry: Registry, database: Database) -> None:
     registry.promote(2, "as the process did before it was killed", "dentwatch")
     done = rollout.roll_out(bench(database), step(result={"champion": CHAMPION}, incident=None))

@@ -9,7 +9,9 @@ from dentwatch.errors import LoopError
 from dentwatch.loop import journal
 from dentwatch.loop.steps import Ask, Done
 from dentwatch.loop.trace import Link, trace
+from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.database import Database
+from dentwatch.records.datasets import DatasetStore
 from dentwatch.settings import Settings
 
 
@@ -36,6 +38,19 @@ def test_an_incident_leads_to_the_steps_that_it_caused_and_no_others(home: Path,
     assert "gate/7" in text
     assert f"retrain/{other.id}" not in text
     assert incident.id in names(found)
+
+
+def test_a_dataset_version_names_the_batch_that_made_it(home: Path, database: Database) -> None:
+    version = DatasetStore(Settings(home=home).dataset_store_url).write(
+        [PhotoRecord("0" * 64, "a.jpg", "car", "train", 64, 64, True)]
+    )
+    with database.writing() as connection:
+        journal.ask(connection, Ask("take-in", "march@1"))
+        step = journal.claim(connection, "a")
+        assert step is not None
+        journal.finish(connection, step, "a", Done({"state": "taken", "text": "", "version": version.id}))
+    found = trace(Settings(home=home), database, version.id)
+    assert "take-in/march@1" in {link.name for link in found.sources}
 
 
 def test_what_nothing_is_called_is_said(home: Path, database: Database) -> None:

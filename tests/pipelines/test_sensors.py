@@ -1,5 +1,6 @@
 """What starts Dagster runs: due steps, each once."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -71,6 +72,20 @@ def test_a_second_tick_asks_for_the_same_run(database: Database, sensor: dg.Sens
     first, second = requests(sensor), requests(sensor)
     assert [one.run_key for one in first] == [one.run_key for one in second]
     assert len(first) == 1
+
+
+def test_the_batch_in_the_inbox_is_asked_for_by_the_sensor_of_photos_alone(database: Database) -> None:
+    folder = settings.load().home / "inbox" / "march"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"no photo")
+    os.utime(folder / "a.jpg", (0, 0))
+    settings.load().loop.settle_seconds = 0
+    others = [sensor for sensor in sensors.SENSORS if sensor is not sensors.new_photos]
+    assert [requests(sensor) for sensor in others] == [[]] * len(others)
+    with database.reading() as connection:
+        assert journal.steps(connection) == []
+    [request] = requests(sensors.new_photos)
+    assert request.tags[STEP_TAG].startswith("take-in/march@")
 
 
 def test_a_run_that_died_before_its_step_began_is_started_again(database: Database) -> None:

@@ -34,6 +34,14 @@ def test_the_starter_answers_until_there_is_a_champion(home: Path, starter: Path
         assert found.name == f"starter/{bundle.fingerprint}"
 
 
+def test_the_starter_is_known_by_its_whole_name_and_that_of_another_is_not(
+    home: Path, starter: Path, bundle: ModelBundle
+) -> None:
+    assert resolve(f"starter/{bundle.fingerprint}", settings.load()).folder == starter
+    with pytest.raises(ModelError, match="of another installation"):
+        resolve("starter/0123456789ab", settings.load())
+
+
 def test_a_champion_answers_before_the_starter(home: Path, starter: Path, tmp_path: Path) -> None:
     loaded = settings.load()
     registry = Registry(loaded)

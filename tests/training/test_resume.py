@@ -21,6 +21,7 @@ from dentwatch.training.detection_module import ema
 from dentwatch.training.detectors import create
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.fitting import BEST, LAST, Fitted, fit
+from dentwatch.training.run_folder import RunFolder
 from dentwatch.training.run_settings import RunSettings
 
 pytestmark = pytest.mark.timeout(900)  # whole runs of the command line, on a machine that may be busy
@@ -58,6 +59,19 @@ def test_a_run_killed_twice_ends_as_one_that_was_not(stocked: Path, finished: Fi
     assert (whole / "model" / "model.onnx").read_bytes() == (resumed / "model" / "model.onnx").read_bytes()
     document = json.loads(ended.stdout)
     assert document["epochs"] == 4 and document["champion"] is True
+
+
+def test_a_run_killed_after_it_registered_its_model_registers_no_second_one(stocked: Path) -> None:
+    assert dentwatch("train", "--name", "first", *SMALL, home=stocked).returncode == 0
+    folder = RunFolder(stocked / "runs" / "first")
+    record = folder.record()
+    assert record is not None
+    folder.save(record.model_copy(update={"model_version": ""}))  # as it was when its model had just been registered
+    again = dentwatch("train", "--resume", "first", "--json", home=stocked)
+    assert again.returncode == 0, again.stderr
+    listed = json.loads(dentwatch("models", "list", "--json", home=stocked).stdout)
+    assert [one["version"] for one in listed["versions"]] == [1]
+    assert RunFolder(stocked / "runs" / "first").record() == record
 
 
 class Cut(Callback):

@@ -1,11 +1,11 @@
 """``dentwatch data contradictions``: photos that came with different annotations, for a person to decide."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, out, print_json, table
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def decide(
     contradiction: Annotated[str, typer.Argument(metavar="ID", help="As the list shows it.")],
     take: Annotated[Literal["present", "claimed"], typer.Option("--take", help="Which annotations are right.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
-    actor: Annotated[
-        str | None, typer.Option("--actor", help="Who decides, for the record; default: your login name.")
-    ] = None,
+    actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which annotations of a photo are right; the claimed ones make a new dataset version."""
@@ -60,7 +58,7 @@ def decide(
     decided = work(loaded, contradiction, take=take == "claimed")
     details = {"id": decided.id, "taken": take, "name": decided.entry.name, "reason": reason}
     with Database.of(loaded).writing() as connection:
-        audit.append(connection, actor or getpass.getuser(), "contradiction.decide", decided.present.photo_id, details)
+        audit.append(connection, actor_of(actor), "contradiction.decide", decided.present.photo_id, details)
     if as_json:
         print_json({**decided.as_plain(), "taken": take})
     else:

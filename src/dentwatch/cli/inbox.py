@@ -1,11 +1,11 @@
 """``dentwatch data inbox``: batches of annotated photos, and what became of them."""
 
-import getpass
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, out, print_json, table
 
 app = typer.Typer(
@@ -16,9 +16,6 @@ app = typer.Typer(
 
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's id, or the beginning of it.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
-ActorOption = Annotated[
-    str | None, typer.Option("--actor", help="Who decides, for the record; default: your login name.")
-]
 
 
 @app.command(
@@ -65,7 +62,7 @@ def _decide(batch: str, decision: str, reason: str, actor: str | None, as_json: 
 
     loaded = settings.load()
     with Database.of(loaded).writing() as connection:
-        state = decide(loaded, connection, batch, decision, actor or getpass.getuser(), reason)
+        state = decide(loaded, connection, batch, decision, actor_of(actor), reason)
     if as_json:
         print_json(state.as_plain())
     else:

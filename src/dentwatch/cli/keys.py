@@ -1,10 +1,10 @@
 """``dentwatch keys``: who may use the service."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, err, out, print_json, table
 from dentwatch.records.roles import Role
 
@@ -18,9 +18,6 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Says whose key it is; unique for good.")]
-ActorOption = Annotated[
-    str | None, typer.Option("--actor", help="Who does this, for the audit log; default: your login name.")
-]
 
 
 @app.command(epilog="Example: `dentwatch keys create shop --role seller`")
@@ -36,7 +33,7 @@ def create(
     from dentwatch.records.database import Database
 
     with Database.of(settings.load()).writing() as connection:
-        made = api_keys.create(connection, name, role, actor or getpass.getuser())
+        made = api_keys.create(connection, name, role, actor_of(actor))
     if as_json:
         print_json({**made.key.as_document(), "key": made.text})
         return
@@ -69,7 +66,7 @@ def revoke(name: NameArgument, actor: ActorOption = None, as_json: JsonOption = 
     from dentwatch.records.database import Database
 
     with Database.of(settings.load()).writing() as connection:
-        key = api_keys.revoke(connection, name, actor or getpass.getuser())
+        key = api_keys.revoke(connection, name, actor_of(actor))
     if as_json:
         print_json(key.as_document())
     else:

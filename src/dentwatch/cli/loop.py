@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from dentwatch.cli.monitor import ActorOption
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, err, out, print_json, reporting, table
 from dentwatch.errors import LoopError
 
@@ -92,7 +92,12 @@ def step(key: KeyArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: `dentwatch loop ask --json | jq -r '.keys[]'`")
-def ask(as_json: JsonOption = False) -> None:
+def ask(
+    search: Annotated[
+        bool, typer.Option("--search", help="Ask for a search for a better model over the latest photos, too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Ask for what is due now, and print the keys of the steps that can be carried out; nothing is carried out."""
     from datetime import UTC, datetime
 
@@ -100,6 +105,8 @@ def ask(as_json: JsonOption = False) -> None:
 
     with _opened() as (loaded, database):
         new = policy.ask_due(loaded, database, datetime.now(UTC))
+        if search:
+            new += policy.ask(loaded, database, [policy.search_over_latest(loaded)])
         with database.reading() as connection:
             due = [one.key for one in journal.due(connection)]
     if as_json:
@@ -116,7 +123,6 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Say that a step is not wanted; one under way may go on, but nothing follows from it."""
-    from dentwatch.cli.monitor import actor_of
     from dentwatch.loop import journal
 
     if not reason.strip():
@@ -128,7 +134,6 @@ def cancel(
 @app.command(epilog="Example: `dentwatch loop retry retrain/8d0f…`")
 def retry(key: KeyArgument, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Have a step that failed or was cancelled tried once more."""
-    from dentwatch.cli.monitor import actor_of
     from dentwatch.loop import journal
 
     with _opened() as (_, database), database.writing() as connection:

@@ -1,12 +1,12 @@
 """``dentwatch models``: what is registered, and which version serves."""
 
-import getpass
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, err, out, print_json, table
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ AnyModelArgument = Annotated[
     str, typer.Argument(metavar="REF", help="As for `models show`; also `starter` or a model's folder.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
-ActorOption = Annotated[str | None, typer.Option("--actor", help="Who decides; default: your login name.")]
 
 
 @app.command("list", epilog="Example: `dentwatch models list --json | jq '.versions[].version'`")
@@ -87,13 +86,13 @@ def card(ref: AnyModelArgument, as_json: JsonOption = False) -> None:
 @app.command(epilog='Example: `dentwatch models promote challenger --reason "AP50 0.31 → 0.36 on the frozen test set"`')
 def promote(ref: RefArgument, reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Make a model version the champion: from now on it answers."""
-    _report(_registry().promote(ref, reason, actor or getpass.getuser()), as_json)
+    _report(_registry().promote(ref, reason, actor_of(actor)), as_json)
 
 
 @app.command(epilog='Example: `dentwatch models rollback --reason "twice the false boxes since this morning"`')
 def rollback(reason: ReasonOption, actor: ActorOption = None, as_json: JsonOption = False) -> None:
     """Make the previous champion the champion again; a second time goes back two."""
-    _report(_registry().rollback(reason, actor or getpass.getuser()), as_json)
+    _report(_registry().rollback(reason, actor_of(actor)), as_json)
 
 
 @app.command(epilog='Example: `dentwatch models approve challenger --reason "the gate report looks right"`')
@@ -260,7 +259,7 @@ def _decide(ref: str, decision: "Decision", reason: str, actor: str | None, as_j
 
     model = _registry().get(ref).reference
     with closing(Database.of(settings.load())) as database, database.writing() as connection:
-        rollout = rollouts.decide(connection, model, decision, actor or getpass.getuser(), reason)
+        rollout = rollouts.decide(connection, model, decision, actor_of(actor), reason)
     if as_json:
         print_json(rollout.as_document())
     else:

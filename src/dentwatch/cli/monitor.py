@@ -1,6 +1,5 @@
 """``dentwatch monitor``: drift, incidents, photos to review, and the process that watches."""
 
-import getpass
 import os
 import re
 import sys
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.monitor_alerts import alerts
 from dentwatch.cli.monitor_replay import replay
 from dentwatch.cli.monitor_tables import (
@@ -35,15 +35,6 @@ app = typer.Typer(
 )
 app.command("replay")(replay)
 app.command("alerts", epilog="Example: `dentwatch monitor alerts --test`")(alerts)
-
-ActorOption = Annotated[
-    str | None, typer.Option("--actor", help="Who does this, for the record; default: your login name.")
-]
-
-
-def actor_of(named: str | None) -> str:
-    """Who does something: as named, else whoever is logged in."""
-    return named or getpass.getuser()
 
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -14,8 +14,8 @@ from scipy.stats import fisher_exact
 
 from dentwatch.loop.batch_checks import ALPHA
 from dentwatch.loop.batch_survey import Background, Survey
-from dentwatch.loop.check import Check
 from dentwatch.records.annotations import PhotoRecord
+from dentwatch.records.check import Check
 from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve

@@ -12,9 +12,9 @@ import numpy as np
 from dentwatch.data.merging import merge
 from dentwatch.data.perceptual_hash import distances
 from dentwatch.loop.batch_survey import Background, Labelling, Survey
-from dentwatch.loop.check import Check
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.canonical import record_to_plain
+from dentwatch.records.check import Check
 from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.photo_figures import PhotoFigures
 

@@ -1,31 +1,25 @@
 """A challenger at the gate: both models look at the frozen test photos, as taken and as the drift makes them."""
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dentwatch.data.remade_photos import RemadePhotos
-from dentwatch.errors import DataError
-from dentwatch.loop.recovered_recall import judging_photos
+from dentwatch.loop.evaluations import evaluated, judging_photos, photos_of, place_of
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
-from dentwatch.records.annotations import Split
-from dentwatch.records.datasets import DatasetStore, DatasetVersion
+from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.registry import Registry
 from dentwatch.serving.models import resolve
 
 if TYPE_CHECKING:
-    from dentwatch.training.evaluation.result import EvaluationResult
     from dentwatch.training.gate import Ruling, Seen
 
 
 def gate(bench: Bench, step: Step) -> Done:
     """Hold the model version ``step.subject`` against the one that serves; ask for its rollout, or dismiss it.
 
-    Evaluations are kept in ``evaluations/gate`` of the home, so that a gate that was cut off does not begin anew.
+    Evaluations are kept (:mod:`.evaluations`), so that a gate that was cut off does not begin anew.
     """
     from dentwatch.training.evaluation.comparison import COMPARISON_NAME, write_comparison
 
@@ -34,7 +28,7 @@ def gate(bench: Bench, step: Step) -> Done:
     if champion.name == challenger.name:
         return Done({"model": number, "passed": True, "text": f"{champion.name} is the champion already."})
     taken, drifted, ruling = _ruling(bench, champion, challenger)
-    folder = _place(settings.home) / f"{challenger.name.replace('/', '-')}-against-{champion.name.replace('/', '-')}"
+    folder = place_of(settings.home) / f"{challenger.name.replace('/', '-')}-against-{champion.name.replace('/', '-')}"
     page = write_comparison(
         [taken.champion, taken.challenger], folder / COMPARISON_NAME, PhotoStore(settings.photo_store_url)
     )
@@ -63,11 +57,12 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
     dataset, split = judging_photos(DatasetStore(settings.dataset_store_url))
 
     def seen(drift: Adaptation | None) -> Seen:
-        return Seen(*(evaluated(bench, one, champion, dataset, split, drift) for one in (champion, challenger)))
+        labels = champion.spec.labels  # what the challenger does not know it is judged by, too
+        return Seen(*(evaluated(bench, one, dataset, split, drift, labels) for one in (champion, challenger)))
 
     drift = challenger.spec.adapted_to
     taken, drifted = seen(None), None if drift is None else seen(drift)
-    store, records = _photos(bench, drift), annotated_photos(dataset, split)  # as they come, enhancement included
+    store, records = photos_of(bench, drift), annotated_photos(dataset, split)  # as they come, enhancement included
     slowness = relative_time(champion, challenger, records, store, settings.data.max_pixels)
     ruling = rule(
         champion,
@@ -79,50 +74,6 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
         latency_ratio=limits.latency_ratio,
     )
     return taken, drifted, ruling
-
-
-def evaluated(
-    bench: Bench,
-    bundle: ModelBundle,
-    champion: ModelBundle,
-    dataset: DatasetVersion,
-    split: Split,
-    drift: Adaptation | None,
-) -> "EvaluationResult":
-    """What a model says about the photos, from a file where it has said so before; judged by the champion's labels."""
-    from dentwatch.training.evaluation.evaluator import evaluate_bundle
-    from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
-
-    settings = bench.settings
-    asked = f"{bundle.name} {bundle.spec.model_dump_json()} {champion.spec.labels} {dataset.id} {split} "
-    asked += "" if drift is None else drift.model_dump_json()
-    folder = _place(settings.home) / hashlib.sha256(asked.encode()).hexdigest()[:24]
-    try:
-        return EvaluationResult.load(folder / RESULT_NAME)
-    except DataError:  # not there, or cut off while it was written
-        pass
-    result = evaluate_bundle(
-        bundle,
-        dataset,
-        _photos(bench, drift),
-        split,
-        labels=champion.spec.labels,
-        latency=False,
-        max_pixels=settings.data.max_pixels,
-        progress=bench.report,
-    )
-    result.save(folder)
-    return result
-
-
-def _photos(bench: Bench, drift: Adaptation | None) -> PhotoStore:
-    """The photos as taken, or as the drift makes them."""
-    url = bench.settings.photo_store_url
-    return PhotoStore(url) if drift is None else RemadePhotos(url, drift, bench.settings.data.max_pixels)
-
-
-def _place(home: Path) -> Path:
-    return home.absolute() / "evaluations" / "gate"
 
 
 def _figures(seen: "Seen") -> dict[str, dict[str, float | None]]:

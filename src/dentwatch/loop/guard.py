@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from dentwatch.errors import ModelError
 from dentwatch.loop import traffic_figures
-from dentwatch.loop.rollout import SLACK_LATER, less_precise, slower
+from dentwatch.loop.rollout import SLACK_LATER, less_precise, side_by_side, slower
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.alerts import outbox
@@ -57,10 +57,4 @@ def _held(connection: Connection, model: str, before: str, since: datetime) -> d
     """Both models' figures, each over the time in which it served."""
     new = traffic_figures.answered(connection, model, since)
     old = traffic_figures.answered(connection, before, since - _LOOK_BACK, since)
-    both = {"precision": new.precision, "precision_before": old.precision}
-    return {
-        "photos": new.photos,
-        "p95_ms": new.p95_ms,
-        "p95_ms_before": old.p95_ms,
-        **{name: None if one is None else [one.low, one.value, one.high] for name, one in both.items()},
-    }
+    return side_by_side(new, old)

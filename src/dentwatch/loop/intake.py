@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-
 from dentwatch.data.incoming import IncomingPhoto
 from dentwatch.data.ingest import Ingest
 from dentwatch.errors import SourceError
@@ -30,11 +28,10 @@ from dentwatch.loop.batch_difference import difference, unseen_photos
 from dentwatch.loop.batch_report import write_report
 from dentwatch.loop.batch_states import REJECT, RELEASE
 from dentwatch.loop.batch_survey import background, survey
-from dentwatch.loop.check import Check
 from dentwatch.loop.steps import Again, Ask, Bench, Done, Step
+from dentwatch.records.check import Check
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.serving.models import resolve
-from dentwatch.settings import LoopSettings
 
 _MOST_LISTED = 200  # of what is set aside; `dentwatch data set-aside` has it all
 
@@ -124,17 +121,8 @@ def _why_not_retrained(bench: Bench, step: Step, base: DatasetVersion | None, ve
     if unseen < limits.new_photos:
         return f"The model has not seen {unseen} of the train photos; from {limits.new_photos} on it is retrained."
     with bench.database.reading() as connection:
-        why_not = restraint.held_back(connection, limits, step.created_at, None) or _too_soon(connection, step, limits)
+        why_not = restraint.held_back_for_photos(connection, limits, step.created_at)
     return why_not and f"{why_not} The weekly retraining takes these photos along."
-
-
-def _too_soon(connection: Connection, step: Step, limits: LoopSettings) -> str | None:
-    pause = timedelta(hours=limits.retrain_cooldown_hours)
-    for earlier in journal.steps(connection, kind="retrain"):
-        ended = earlier.finished_at is not None and earlier.finished_at <= step.created_at - pause
-        if "batch" in earlier.cause and earlier.state != "cancelled" and not ended:
-            return f"The retraining {earlier.key} on new photos was asked for already, or is too recent."
-    return None
 
 
 def _set_aside(store: DatasetStore, seen: Collection[tuple[str, str]]) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, update
 
 from dentwatch.errors import LoopError
 from dentwatch.loop.steps import Again, Ask, Done, Kind, State, Step
+from dentwatch.monitoring.incidents import SYSTEM
 from dentwatch.records import audit
 from dentwatch.records.loop_tables import loop_steps
-
-ACTOR = "dentwatch"
-"""Who does what no person did."""
+from dentwatch.records.upsert import upsert
 
 LEASE = timedelta(seconds=30)
 """How long a claim holds without being renewed."""
@@ -31,23 +30,20 @@ _FIRST_PAUSE = timedelta(seconds=30)  # before a step that failed is tried again
 
 def ask(connection: Connection, wish: Ask) -> bool:
     """Put a step on the list; False where one of its key is there already. Within a writing transaction."""
-    rows = loop_steps
-    if connection.execute(select(rows.c.number).where(rows.c.key == wish.run_key)).first() is not None:
-        return False
     now = _now()
-    connection.execute(
-        insert(rows).values(
-            key=wish.run_key,
-            kind=wish.kind,
-            subject=wish.subject,
-            cause=wish.cause,
-            state="waiting",
-            attempts=0,
-            created_at=now,
-            not_before=wish.not_before or now,
-        )
+    wished = upsert(connection, loop_steps).values(
+        key=wish.run_key,
+        kind=wish.kind,
+        subject=wish.subject,
+        cause=wish.cause,
+        state="waiting",
+        attempts=0,
+        created_at=now,
+        not_before=now,
     )
-    audit.append(connection, ACTOR, "loop.ask", wish.run_key, wish.cause)
+    if connection.execute(wished.on_conflict_do_nothing(index_elements=["key"])).rowcount != 1:
+        return False
+    audit.append(connection, SYSTEM, "loop.ask", wish.run_key, wish.cause)
     return True
 
 
@@ -64,7 +60,7 @@ def claim(connection: Connection, holder: str, key: str | None = None) -> Step |
         if row.attempts >= MOST_ATTEMPTS:
             died = f"The process that carried it out died {MOST_ATTEMPTS} times."
             _change(connection, row.key, state="failed", finished_at=now, claimed_by=None, error=row.error or died)
-            audit.append(connection, ACTOR, "loop.failed", row.key, {"error": row.error or died})
+            audit.append(connection, SYSTEM, "loop.failed", row.key, {"error": row.error or died})
             continue
         values = {"state": "running", "claimed_by": holder, "claimed_until": now + LEASE, "attempts": row.attempts + 1}
         _change(connection, row.key, started_at=row.started_at or now, **values)
@@ -94,7 +90,7 @@ def finish(connection: Connection, step: Step, holder: str, outcome: Done | Agai
         )
     if not _held(connection, step.key, holder, state="done", finished_at=now, result=outcome.result, **free):
         return False
-    audit.append(connection, ACTOR, f"loop.{step.kind}", step.subject, {"key": step.key, "result": outcome.result})
+    audit.append(connection, SYSTEM, f"loop.{step.kind}", step.subject, {"key": step.key, "result": outcome.result})
     for wish in outcome.then:
         ask(connection, wish)
     return True
@@ -109,7 +105,7 @@ def fail(connection: Connection, step: Step, holder: str, error: str) -> bool:
         return _held(connection, step.key, holder, state="waiting", not_before=now + pause, **free)
     if not _held(connection, step.key, holder, state="failed", finished_at=now, **free):
         return False
-    audit.append(connection, ACTOR, "loop.failed", step.key, {"error": error})
+    audit.append(connection, SYSTEM, "loop.failed", step.key, {"error": error})
     return True
 
 

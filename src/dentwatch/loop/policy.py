@@ -4,6 +4,7 @@ Only an incident whose harm was estimated starts anything, and only a critical o
 nothing but the telling.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import func, select
@@ -13,20 +14,32 @@ from dentwatch.loop.steps import Ask
 from dentwatch.monitoring import incidents
 from dentwatch.records import tables
 from dentwatch.records.database import Database
+from dentwatch.records.datasets import DatasetStore
 from dentwatch.settings import Settings
 
 
 def ask_due(settings: Settings, database: Database, now: datetime) -> list[str]:
     """Ask for every step that is due at ``now`` (UTC); the keys of those that had not been asked for before."""
+    wishes = [*for_incidents(database), *for_photos(settings, database), *for_the_day(settings, database, now)]
+    return ask(settings, database, wishes)
+
+
+def ask(settings: Settings, database: Database, wishes: Sequence[Ask]) -> list[str]:
+    """Ask for some steps, unless the loop is switched off; the keys of those that had not been asked for before."""
     if not settings.loop.enabled:
         return []
-    wishes = [*for_incidents(database), *for_photos(settings, database), *for_the_day(settings, database, now)]
     with database.reading() as connection:
         new = [wish for wish in wishes if journal.find(connection, wish.run_key) is None]
     if not new:
         return []
     with database.writing() as connection:
         return [wish.run_key for wish in new if journal.ask(connection, wish)]
+
+
+def search_over_latest(settings: Settings) -> Ask:
+    """A search over the newest dataset version; raises :class:`~dentwatch.errors.DatasetError` where there is none."""
+    latest = DatasetStore(settings.dataset_store_url).get("latest").id
+    return Ask("search", f"dataset/{latest}", {"dataset": latest})
 
 
 def for_incidents(database: Database) -> list[Ask]:

@@ -8,6 +8,7 @@ becomes a challenger, and the gate holds it against the champion on the frozen t
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from dentwatch.data.decoding import decode
 from dentwatch.data.enhancement import brightness
 from dentwatch.data.remade_photos import RemadePhotos
 from dentwatch.loop.measured_drift import drift_of
-from dentwatch.loop.recovered_recall import operating_rates
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
@@ -26,6 +26,7 @@ from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.model_bundle import CARD_NAME, SPEC_NAME, Adaptation, Enhancement, ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.registry import Registry
+from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve
 
 _BRIGHTENED = ("dark",)  # causes that brightening may mend
@@ -79,13 +80,28 @@ def _compete(
     settings = bench.settings
     dataset = validation_dataset(settings, champion)
     drifted = RemadePhotos(settings.photo_store_url, drift, settings.data.max_pixels)
-    tried = [Tried(_NOTHING, *operating_rates(bench, champion, dataset, "val", drifted))]
+    tried = [Tried(_NOTHING, *operating_rates(bench, champion, dataset, drifted))]
     bundles: dict[str, ModelBundle] = {}
     for how in _candidates(drift, lambda: _dark_below(bench, dataset, drifted)):
         name = f"{how.kind} {how.amount:g}"
         bundles[name] = _with(champion, how, drift, scratch / name.replace(" ", "-"))
-        tried.append(Tried(name, *operating_rates(bench, bundles[name], dataset, "val", drifted)))
+        tried.append(Tried(name, *operating_rates(bench, bundles[name], dataset, drifted)))
     return tried, bundles
+
+
+def operating_rates(
+    bench: Bench, bundle: ModelBundle, dataset: DatasetVersion, photos: PhotoStore
+) -> tuple[float, float]:
+    """Recall and precision on val at the model's operating thresholds, IoU 0.5."""
+    from dentwatch.training.evaluation.evaluator import annotated_photos, predict
+    from dentwatch.training.evaluation.matching import match
+    from dentwatch.training.evaluation.operating import OPERATING_IOU, rates
+
+    inspector = Inspector(bundle, threads=1, max_pixels=bench.settings.data.max_pixels)
+    outcomes = predict(inspector, annotated_photos(dataset, "val"), photos, bundle.spec.labels, bench.report)
+    figures = rates(match(outcomes, bundle.spec.labels), bundle.spec.thresholds, OPERATING_IOU).figures
+    recall, precision = (0.0 if isnan(figures[name]) else figures[name] for name in ("recall", "precision"))
+    return recall, precision
 
 
 def _candidates(drift: Adaptation, dark_below: Any) -> list[Enhancement]:

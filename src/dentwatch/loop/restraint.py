@@ -44,6 +44,16 @@ def held_back(connection: Connection, limits: LoopSettings, now: datetime, incid
     return None
 
 
+def held_back_for_photos(connection: Connection, limits: LoopSettings, now: datetime) -> str | None:
+    """As :func:`held_back`, for a retraining on new photos: one at a time, with a pause between."""
+    pause = timedelta(hours=limits.retrain_cooldown_hours)
+    for earlier in journal.steps(connection, kind="retrain"):
+        is_past = earlier.finished_at is not None and earlier.finished_at <= now - pause
+        if "batch" in earlier.cause and earlier.state != "cancelled" and not is_past:
+            return f"The retraining {earlier.key} on new photos was asked for already, or is too recent."
+    return held_back(connection, limits, now, None)
+
+
 def _is_alike(connection: Connection, step: Step, incident: Incident) -> bool:
     other = incidents.find(connection, step.subject)
     return other is not None and (other.cause, other.slice) == (incident.cause, incident.slice)

@@ -4,16 +4,15 @@ import re
 import time
 from typing import Any
 
+from dentwatch.loop.evaluations import evaluated
 from dentwatch.loop.measured_drift import drift_of
-from dentwatch.loop.recovered_recall import recall_by_label
 from dentwatch.loop.remedies import best_enhancement
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
-from dentwatch.records.photos import PhotoStore
-from dentwatch.serving.models import STARTER, resolve
+from dentwatch.serving.models import resolve
 
 _WARM = 0.15  # of the detector's learning rate: the network knows most of it already
 
@@ -80,17 +79,16 @@ def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drif
     how = spec.preprocessing.enhancement
     least: dict[str, float] | None = None
     if drift is not None:
-        taken = PhotoStore(bench.settings.photo_store_url)
-        recalls = recall_by_label(bench, champion, dataset, "val", taken)
-        least = {label: round(recall, 4) for label, recall in recalls.items()}
+        figures = evaluated(bench, champion, dataset, "val").figures
+        recalls = {label: figures[f"recall_{label}"].value for label in spec.labels}
+        least = {label: round(recall, 4) for label, recall in recalls.items() if recall is not None}
         how = best_enhancement(bench, champion, drift)[0] or how
-    is_starter = champion.name.startswith(f"{STARTER}/")
     return RunSettings(
         detector=spec.detector,
         size=spec.size,
         input_size=spec.preprocessing.input_size,
         labels=spec.labels,
-        weights=STARTER if is_starter else champion.name.rpartition("/")[2],
+        weights=champion.name,
         epochs=limits.retrain_epochs,
         minutes=limits.retrain_minutes,
         learning_rate=_WARM * available()[spec.detector].learning_rate,

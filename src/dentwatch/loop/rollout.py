@@ -86,19 +86,24 @@ def _seen(connection: Connection, rollout: Rollout, champion: str) -> dict[str, 
     since = rollout.stage_since
     found: dict[str, Any] = {"champion": champion, "photos": 0}
     if rollout.stage == "shadow":
-        seen, marked = traffic_figures.shadowed(connection, rollout.model, since)
-        return {**found, "photos": seen.photos, "boxes": seen.boxes, "boxes_before": marked}
+        photos, boxes, before_it = traffic_figures.shadowed(connection, rollout.model, since)
+        return {**found, "photos": photos, "boxes": boxes, "boxes_before": before_it}
     if rollout.stage == "canary":
         before = traffic_figures.answered(connection, champion, since)
         seen = traffic_figures.answered(connection, rollout.model, since)
-        times = {"p95_ms": seen.p95_ms, "p95_ms_before": before.p95_ms}
-        return {**found, "photos": seen.photos, **times, **_precisions(seen, before)}
+        return {**found, **side_by_side(seen, before)}
     return found
 
 
-def _precisions(seen: TrafficFigures, before: TrafficFigures) -> dict[str, Any]:
-    both = {"precision": seen.precision, "precision_before": before.precision}
-    return {name: None if one is None else [one.low, one.value, one.high] for name, one in both.items()}
+def side_by_side(seen: TrafficFigures, before: TrafficFigures) -> dict[str, Any]:
+    """The figures of a model and of the one before as JSON values; a precision with the ends of its interval."""
+    precisions = {"precision": seen.precision, "precision_before": before.precision}
+    return {
+        "photos": seen.photos,
+        "p95_ms": seen.p95_ms,
+        "p95_ms_before": before.p95_ms,
+        **{name: None if one is None else [one.low, one.value, one.high] for name, one in precisions.items()},
+    }
 
 
 def _why_not(

@@ -61,7 +61,6 @@ class Ask:
     subject: str
     cause: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
-    not_before: datetime | None = None
 
     @property
     def run_key(self) -> str:

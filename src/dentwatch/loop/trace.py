@@ -186,7 +186,7 @@ class _Tracer:
         taken = [
             _step(step)
             for step in journal.steps(self._connection, kind="take-in")
-            if (step.result or {}).get("dataset_version") == info.id
+            if (step.result or {}).get("version") == info.id
         ]
         parent = [Link("dataset", info.parent, {})] if info.parent else []
         return (*taken, *parent)

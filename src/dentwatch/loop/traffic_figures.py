@@ -1,10 +1,10 @@
-"""What traffic says about a model: how many photos it answered, how fast, how much it marked, how much was right."""
+"""What traffic says about a model: how many photos it answered, how fast, and how much of it was right."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from dentwatch.monitoring import performance
 from dentwatch.monitoring.performance import Estimate
@@ -18,20 +18,19 @@ _MOST = 5_000  # last photos whose times are looked at
 
 @dataclass(frozen=True, slots=True)
 class TrafficFigures:
-    """Of ``photos`` photos of a model: the 95th percentile of its time (ms, None with few) and its boxes per photo.
+    """Of ``photos`` photos of a model: the 95th percentile of its time (ms, None with few).
 
     ``precision`` is that of verdicts, None without any.
     """
 
     photos: int
     p95_ms: float | None
-    boxes: float
-    precision: Estimate | None = None
+    precision: Estimate | None
 
 
 def answered(connection: Connection, model: str, since: datetime, until: datetime | None = None) -> TrafficFigures:
     """The photos that ``model`` answered ``since`` then and before ``until``."""
-    photos, inspections, detections = tables.inspection_photos, tables.inspections, tables.detections
+    photos, inspections = tables.inspection_photos, tables.inspections
     asked = (inspections.c.model == model) & (inspections.c.created_at >= since)
     if until is not None:
         asked &= inspections.c.created_at < until
@@ -43,22 +42,18 @@ def answered(connection: Connection, model: str, since: datetime, until: datetim
         .order_by(inspections.c.number.desc())
         .limit(_MOST)
     ).all()
-    marked = connection.scalar(
-        select(func.count())
-        .select_from(detections.join(inspections, inspections.c.id == detections.c.inspection_id))
-        .where(asked)
-    )
     groups = {one.group: one for one in performance.measure(connection, "model", since, until)}
     said = groups[model].rates["precision"] if model in groups else None
     times = [row.infer_ms for row in rows]
-    return TrafficFigures(len(times), _p95(times), (marked or 0) / max(len(times), 1), said)
+    p95 = float(np.percentile(times, 95)) if len(times) >= FEWEST else None
+    return TrafficFigures(len(times), p95, said)
 
 
-def shadowed(connection: Connection, model: str, since: datetime) -> tuple[TrafficFigures, float]:
-    """What ``model`` said in the shadow since then, and how many boxes per photo were answered for these photos."""
+def shadowed(connection: Connection, model: str, since: datetime) -> tuple[int, float, float]:
+    """Photos that ``model`` saw in the shadow since then; boxes per photo that it marked, and that were answered."""
     shadow, inspections, detections = tables.shadow_answers, tables.inspections, tables.detections
     rows = connection.execute(
-        select(shadow.c.inspection_id, shadow.c.position, shadow.c.detections, shadow.c.infer_ms)
+        select(shadow.c.inspection_id, shadow.c.position, shadow.c.detections)
         .join(inspections, inspections.c.id == shadow.c.inspection_id)
         .where(shadow.c.model == model, inspections.c.created_at >= since)
         .order_by(inspections.c.number.desc())
@@ -70,12 +65,6 @@ def shadowed(connection: Connection, model: str, since: datetime) -> tuple[Traff
             detections.c.inspection_id.in_(select(shadow.c.inspection_id).where(shadow.c.model == model))
         )
     )
-    marked = sum((row.inspection_id, row.position) in seen for row in answers)
+    answered_boxes = sum((row.inspection_id, row.position) in seen for row in answers)
     count = max(len(rows), 1)
-    times = [row.infer_ms for row in rows]
-    figures = TrafficFigures(len(rows), _p95(times), sum(len(row.detections) for row in rows) / count)
-    return figures, marked / count
-
-
-def _p95(times: list[float]) -> float | None:
-    return float(np.percentile(times, 95)) if len(times) >= FEWEST else None
+    return len(rows), sum(len(row.detections) for row in rows) / count, answered_boxes / count

@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dentwatch.errors import DentwatchError
 from dentwatch.loop import recovered_recall
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incident_alerts, incidents, watch_state
@@ -48,7 +47,7 @@ def verify(bench: Bench, step: Step) -> Done | Again:
 
 def _measured(bench: Bench, incident: Incident, champion: ModelBundle, drift: Adaptation) -> dict[str, Any]:
     """The recall that came back, and whether that is enough."""
-    recall = recovered_recall.measure(bench, _named(bench, incident.model), champion, drift)
+    recall = recovered_recall.measure(bench, resolve(incident.model or STARTER, bench.settings), champion, drift)
     enough = recall.is_back(bench.settings.monitoring.harm_tolerance)
     share = "" if recall.recovered is None else f", {100 * recall.recovered:.0f} % of what was lost"
     text = (
@@ -56,16 +55,6 @@ def _measured(bench: Bench, incident: Incident, champion: ModelBundle, drift: Ad
         f"{incident.model}, {100 * recall.before:.1f} % before it){share}: {'back' if enough else 'not back'}."
     )
     return {"recall": recall.as_document(), "is_back": enough, "text": text}
-
-
-def _named(bench: Bench, name: str | None) -> ModelBundle:
-    """The model that an incident names, which is one of the registry or the starter."""
-    if name is None or name.startswith(f"{STARTER}/"):
-        return resolve(STARTER, bench.settings)
-    try:
-        return resolve(name, bench.settings)
-    except DentwatchError:
-        return resolve(STARTER, bench.settings)
 
 
 def _calm(connection: Connection, model: str, found: dict[str, Any]) -> dict[str, int]:

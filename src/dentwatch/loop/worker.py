@@ -1,9 +1,11 @@
 """Carries steps out: one by its key, as a Dagster run does, or all that are due, as ``dentwatch loop run`` does."""
 
 import logging
+import math
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -19,7 +21,8 @@ from dentwatch.settings import Settings
 
 Report = Callable[[str, int, int], None]
 
-_LOOK_SECONDS = 2.0  # between looks for what is due
+_LOOK_SECONDS = 2.0  # between looks for steps that are due
+_ASK_SECONDS = 10.0  # between looks for what else there is to do: a bucket is listed for it
 _RENEWALS = 3  # of a claim while it lasts
 
 _log = logging.getLogger(__name__)
@@ -59,9 +62,13 @@ def run(
     ``announce`` is called with each step as it is claimed and as it then stands. While the database cannot be
     reached, it waits.
     """
+    asked = -math.inf
     with closing(Database.of(settings)) as database:
         while not ending.is_set():
             try:
+                if time.monotonic() - asked >= _ASK_SECONDS:
+                    policy.ask_due(settings, database, datetime.now(UTC))
+                    asked = time.monotonic()
                 busy = _next(settings, database, report, announce, work)
             except DatabaseError as error:
                 _log.warning("%s", error)
@@ -78,7 +85,6 @@ def _next(
     work: Callable[[Kind], Work],
 ) -> bool:
     """Carry out the next step; False where none is due."""
-    policy.ask_due(settings, database, datetime.now(UTC))
     holder = _holder()
     with database.reading() as connection:
         if not journal.due(connection):

@@ -85,6 +85,9 @@ for _outcome in ("delivered", "put_off", "given_up"):
     ALERT_ATTEMPTS.labels(_outcome)  # an increase is seen only from a first value on
 
 
+_seen: set[tuple[str, str]] = set()  # labels of the evidence that was told
+
+
 def kpi_seen(name: str, value: float | None, target: float | None, is_met: bool | None) -> None:
     """Say where a KPI stands; None is what is not known (yet)."""
     for gauge, figure in ((KPI, value), (KPI_TARGET, target), (KPI_MET, is_met)):
@@ -120,6 +123,3 @@ def no_longer_watching() -> None:
     for channel, part in _seen:
         DRIFT_EVIDENCE.labels(channel, part).set(math.nan)
     _seen.clear()
-
-
-_seen: set[tuple[str, str]] = set()

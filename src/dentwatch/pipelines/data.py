@@ -18,7 +18,7 @@ def ingested_batch(context: dg.AssetExecutionContext) -> dg.MaterializeResult[No
 @dg.asset(deps=[ingested_batch], group_name=GROUP, description="The immutable dataset version that the batch made.")
 def dataset_version(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Show what it holds."""
-    version = (step_of(context).result or {}).get("dataset_version")
+    version = (step_of(context).result or {}).get("version")
     if version is None:
         return dg.MaterializeResult(metadata={"made": dg.MetadataValue.bool(False)})
     info = DatasetStore(settings.load().dataset_store_url).get(version).info

@@ -1,11 +1,11 @@
 """What starts runs: steps that are due in the journal, each with a run key of its own, and the calendar.
 
-Every sensor asks for what follows from how things stand, and starts a run for each due step of its kinds. A run key
+A sensor asks for what follows from incidents or photos, and starts a run for each due step of its kinds. A run key
 says which step and since when it is due, so that a tick that is repeated, by a crash or not, starts nothing twice. A
 run that died before it had claimed its step is started again after :data:`_STALE`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from dentwatch.loop.steps import Ask, Kind, Step
 from dentwatch.pipelines.carrying import STEP_TAG
 from dentwatch.pipelines.jobs import data_job, deployment_job, gate_job, night_job, remedy_job, training_job
 from dentwatch.records.database import Database
+from dentwatch.settings import Settings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -28,7 +29,11 @@ _STALE = timedelta(minutes=10)
 
 
 def _sensor(
-    name: str, job: "UnresolvedAssetJobDefinition", kinds: Sequence[Kind], description: str
+    name: str,
+    job: "UnresolvedAssetJobDefinition",
+    kinds: Sequence[Kind],
+    description: str,
+    wishes: Callable[[Settings, Database], list[Ask]] = lambda _settings, _database: [],
 ) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
@@ -41,7 +46,7 @@ def _sensor(
         loaded, now = settings.load(), datetime.now(UTC)
         try:
             with closing(Database.of(loaded)) as database:
-                policy.ask_due(loaded, database, now)
+                policy.ask(loaded, database, wishes(loaded, database))
                 with database.reading() as connection:
                     due = [step for step in journal.due(connection) if step.kind in kinds]
         except DentwatchError as error:
@@ -62,10 +67,18 @@ def run_key(step: Step, now: datetime) -> str:
 
 
 new_photos = _sensor(
-    "new_annotated_photos", data_job, ("take-in",), "Batches in the inbox, uploads and finished reviews."
+    "new_annotated_photos",
+    data_job,
+    ("take-in",),
+    "Batches in the inbox, uploads and finished reviews.",
+    policy.for_photos,
 )
 drift = _sensor(
-    "drift_incidents", remedy_job, ("investigate", "remedy", "verify"), "Incidents whose harm is known, and their end."
+    "drift_incidents",
+    remedy_job,
+    ("investigate", "remedy", "verify"),
+    "Incidents whose harm is known, and their end.",
+    lambda _settings, database: policy.for_incidents(database),
 )
 retraining = _sensor(
     "retraining", training_job, ("retrain", "search"), "Critical incidents, new photos, and the weekly retraining."

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,7 +47,7 @@ class _Running:
     started: float = 0.0
     restarts: int = 0
     pause: float = _FIRST_PAUSE
-    due: float = field(default=0.0)
+    due: float = 0.0
 
 
 class Supervisor:

@@ -138,19 +138,23 @@ class LiveModels:
     def _challenger(self) -> ModelBundle | None:
         from dentwatch.records.registry import challenger
 
+        under_way = self._under_way()
+        if not under_way and not self._always_challenged:  # the registry, perhaps a server, is not asked in vain
+            self._rollout = None
+            return None
         bundle = challenger(self._settings)
         if bundle is None or bundle.name == self.champion.model:
             self._rollout = None
             return None
-        self._rollout = self._on_record(bundle.name)
-        heard = self._rollout is not None and self._rollout.stage in ("shadow", "canary")
+        self._rollout = next((one for one in under_way if one.model == bundle.name), None)
+        heard = self._rollout is not None and self._rollout.stage != "approval"
         return bundle if heard or self._always_challenged else None
 
-    def _on_record(self, model: str) -> Rollout | None:
+    def _under_way(self) -> list[Rollout]:
         if self._database is None:
-            return None
+            return []
         with self._database.reading() as connection:
-            return rollouts.find(connection, model)
+            return rollouts.under_way(connection)
 
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""

@@ -15,7 +15,7 @@ def resolve(ref: str | None, settings: Settings) -> ModelBundle:
     """The model version that ``ref`` names.
 
     - ``None``: the registry's champion, or the starter model while there is none;
-    - ``"starter"``: the model that comes with the package;
+    - ``"starter"``: the model that comes with the package, also by its whole name (``starter/5c0f3a9b2d17``);
     - a bundle's folder;
     - ``"champion"``, ``"challenger"``, a version number or a version's name: the registry's.
 
@@ -23,8 +23,8 @@ def resolve(ref: str | None, settings: Settings) -> ModelBundle:
     """
     if ref is None:
         return _champion(settings) or starter()
-    if ref == STARTER:
-        return starter()
+    if ref == STARTER or ref.startswith(f"{STARTER}/"):
+        return _starter_called(ref)
     if Path(ref).is_dir():
         return ModelBundle.load(Path(ref))
     if not has_store(settings):
@@ -45,6 +45,13 @@ def starter() -> ModelBundle:
             "This installation comes without a starter model.", "Name a model with --model, or train one first."
         )
     return ModelBundle.load(folder)
+
+
+def _starter_called(ref: str) -> ModelBundle:
+    found = starter()
+    if ref not in (STARTER, found.name):
+        raise ModelError(f"The model {ref} is of another installation: here it is {found.name}.", "Name another model.")
+    return found
 
 
 def _champion(settings: Settings) -> ModelBundle | None:

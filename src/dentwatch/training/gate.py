@@ -13,6 +13,7 @@ from typing import Any
 from dentwatch.errors import DentwatchError, PhotoError
 from dentwatch.records import admission
 from dentwatch.records.annotations import PhotoRecord
+from dentwatch.records.check import Check
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.answers import PhotoFailure
@@ -28,23 +29,12 @@ _TIMED = 30  # photos that both models are timed on
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What one rule found: ``figure`` held against ``limit``, in the unit that ``text`` names."""
-
-    name: str
-    passed: bool
-    text: str
-    figure: float | None = None
-    limit: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ruling:
     """What the gate says about ``challenger``, held against ``champion``."""
 
     champion: str
     challenger: str
-    rules: tuple[Rule, ...]
+    rules: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
@@ -98,7 +88,7 @@ def rule(
             _not_lost(name, drifted, there.get(name), tolerated_loss, " on drifted photos") for name in ("ap50", "f1")
         ]
     slow = f"It takes {slowness:.2f} times the champion's time per photo ({latency_ratio:g} is allowed)."
-    found.append(Rule("latency", slowness <= latency_ratio, slow, slowness, latency_ratio))
+    found.append(Check("latency", slowness <= latency_ratio, slow, slowness, latency_ratio))
     return Ruling(champion.name, challenger.name, tuple(found))
 
 
@@ -120,53 +110,53 @@ def relative_time(
     return median(times[1]) / median(times[0])
 
 
-def _admissible(challenger: ModelBundle) -> Rule:
+def _admissible(challenger: ModelBundle) -> Check:
     """Parity with the trained network, licences, model card, and an ONNX file that answers."""
     try:
         admission.check(challenger)
     except DentwatchError as error:
-        return Rule("admission", False, str(error))
-    return Rule("admission", True, "Parity, licences, model card and network are in order.")
+        return Check("admission", False, str(error))
+    return Check("admission", True, "Parity, licences, model card and network are in order.")
 
 
-def _evidence(seen: Seen) -> Rule:
+def _evidence(seen: Seen) -> Check:
     """There is something to judge by."""
     truths = seen.champion.truths
     text = f"{truths} annotated damages are there to judge by ({_FEWEST_TRUTHS} are needed)."
-    return Rule("evidence", truths >= _FEWEST_TRUTHS, text, truths, _FEWEST_TRUTHS)
+    return Check("evidence", truths >= _FEWEST_TRUTHS, text, truths, _FEWEST_TRUTHS)
 
 
-def _complete(champion: ModelBundle, challenger: ModelBundle) -> Rule:
+def _complete(champion: ModelBundle, challenger: ModelBundle) -> Check:
     missing = [label for label in champion.spec.labels if label not in challenger.spec.labels]
     text = f"It does not know {', '.join(missing)}." if missing else "It knows every label of the champion."
-    return Rule("labels", not missing, text)
+    return Check("labels", not missing, text)
 
 
-def _every_label(seen: Seen) -> list[Rule]:
+def _every_label(seen: Seen) -> list[Check]:
     """It finds something of each label that the champion finds."""
     rules = []
     for label in seen.champion.labels:
         before, after = (one.figures[f"recall_{label}"].value or 0.0 for one in (seen.champion, seen.challenger))
         if seen.champion.dataset.truths.get(label, 0) >= _FEWEST_TRUTHS and before > 0:
             text = f"It finds {100 * after:.1f} % of the annotated damages called {label} ({100 * before:.1f} %)."
-            rules.append(Rule(f"finds {label}", after > 0, text, after, 0.0))
+            rules.append(Check(f"finds {label}", after > 0, text, after, 0.0))
     return rules
 
 
-def _not_lost(name: str, seen: Seen, change: Change | None, tolerated: float, where: str) -> Rule:
+def _not_lost(name: str, seen: Seen, change: Change | None, tolerated: float, where: str) -> Check:
     before, after = _values(name, seen)
     lost = 100 * (before - after)
     surely = change is None or change.difference.interval.high < 0  # with few vehicles there is no interval
     text = f"{name} is {after:.3f}{where} ({before:.3f}): {abs(lost):.1f} points {'lower' if lost > 0 else 'higher'}"
     span = "" if change is None else f", {_span(change)}"
-    return Rule(f"{name}{where}", not (lost > tolerated and surely), f"{text}{span}.", -lost, -tolerated)
+    return Check(f"{name}{where}", not (lost > tolerated and surely), f"{text}{span}.", -lost, -tolerated)
 
 
-def _won(name: str, seen: Seen, change: Change | None) -> Rule:
+def _won(name: str, seen: Seen, change: Change | None) -> Check:
     before, after = _values(name, seen)
     share = (1.0 if after > before else 0.0) if change is None else change.difference.share_better
     text = f"{name} on drifted photos is {after:.3f} ({before:.3f}), better in {100 * share:.0f} % of resamples"
-    return Rule(f"{name} on drifted photos", after > before and share >= SURE, f"{text}.", share, SURE)
+    return Check(f"{name} on drifted photos", after > before and share >= SURE, f"{text}.", share, SURE)
 
 
 def _values(name: str, seen: Seen) -> tuple[float, float]:

@@ -14,9 +14,10 @@ import lightning.pytorch as pl
 import numpy as np
 from rich.console import Console
 
-from dentwatch.errors import TrainingError
+from dentwatch.errors import DataError, TrainingError
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
+from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.model_versions import ModelVersion
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.registry import Registry
@@ -26,7 +27,7 @@ from dentwatch.training import experiment_log
 from dentwatch.training.augmentation import Augmenter, LabelledPhoto
 from dentwatch.training.detectors import check, create
 from dentwatch.training.evaluation.report import REPORT_NAME
-from dentwatch.training.evaluation.result import EvaluationResult
+from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
 from dentwatch.training.evaluation.run_history import training_curve
 from dentwatch.training.fitting import LAST, Fitted, fit
 from dentwatch.training.packaging import Report, package
@@ -156,8 +157,7 @@ class _Run:
         self._start()
         try:
             fitted = self._fit(train_photos, val_photos)
-            curve = training_curve(self.record.tracking_run, self.settings)
-            bundle, result = package(
+            bundle, result = self._packaged() or package(
                 fitted,
                 self.record,
                 self.dataset,
@@ -165,7 +165,7 @@ class _Run:
                 self.folder.path,
                 self.settings,
                 command=self._command(),
-                curve=curve,
+                curve=training_curve(self.record.tracking_run, self.settings),
                 progress=self.progress,
             )
             registry = Registry(self.settings)
@@ -180,6 +180,17 @@ class _Run:
         experiment_log.end_tracking(self.settings, self.record.tracking_run, "FINISHED")
         self._keep(model_version=str(model.number))
         return RunResult(self.record, model, result, self.folder.path / "report" / REPORT_NAME, fitted, promoted)
+
+    def _packaged(self) -> tuple[ModelBundle, EvaluationResult] | None:
+        """What this run packaged before it was killed: the same files are the same model version.
+
+        The evaluation is written last.
+        """
+        try:
+            result = EvaluationResult.load(self.folder.path / "report" / RESULT_NAME)
+        except DataError:
+            return None
+        return ModelBundle.load(self.folder.path / "model", self.record.name), result
 
     def _start(self) -> None:
         self.folder.save(self.record)

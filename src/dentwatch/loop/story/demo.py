@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from dentwatch.data.remade_photos import RemadePhotos
-from dentwatch.loop.gating import evaluated
+from dentwatch.loop.evaluations import evaluated, judging_photos
 from dentwatch.loop.measured_drift import drift_of
-from dentwatch.loop.recovered_recall import judging_photos
 from dentwatch.loop.steps import Bench
 from dentwatch.loop.story.report import STORY_NAME, Looks, figures, write_story
 from dentwatch.loop.story.sellers import Car
@@ -96,12 +95,12 @@ def _looks(home: Settings, told: Told, report: Report) -> Looks | None:
     drift = drift_of(told.incident)
     bench = Bench(home, Database.of(home), report)
     dataset, split = judging_photos(DatasetStore(home.dataset_store_url))
-    before = resolve("starter" if ruling["champion"].startswith("starter/") else ruling["champion"], home)
-    after = resolve(ruling["model"], home)
+    before, after = resolve(ruling["champion"], home), resolve(ruling["challenger"], home)
+    labels = before.spec.labels
     return Looks(
-        bright=evaluated(bench, before, before, dataset, split, None),
-        dark_before=evaluated(bench, before, before, dataset, split, drift),
-        dark_after=evaluated(bench, after, before, dataset, split, drift),
+        bright=evaluated(bench, before, dataset, split, None, labels),
+        dark_before=evaluated(bench, before, dataset, split, drift, labels),
+        dark_after=evaluated(bench, after, dataset, split, drift, labels),
         photos=PhotoStore(home.photo_store_url),
         darkened=RemadePhotos(home.photo_store_url, drift, home.data.max_pixels),
     )

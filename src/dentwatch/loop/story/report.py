@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from dentwatch.loop.story.sellers import Answered
 from dentwatch.loop.story.telling import Told
+from dentwatch.records.labels import HEADLINE_LABELS
 from dentwatch.records.photos import PhotoStore
 from dentwatch.training.evaluation.charts import Axis, Mark, Series, line_chart
 from dentwatch.training.evaluation.matching import PhotoOutcome, match
@@ -93,8 +94,7 @@ def _counts(answered: Sequence[Answered]) -> tuple[Any, Any]:
     """Damages found and damages shown, of each inspection."""
     found, truths = [], []
     for one in answered:
-        labels = sorted({mark.label for outcome in one.outcomes for mark in outcome.photo.annotations})
-        table = match(one.outcomes, labels or ["scratch"])
+        table = match(one.outcomes, HEADLINE_LABELS)
         found.append(int((table.hit[0.5] >= 0).sum()))
         truths.append(len(table.truth_photo))
     return np.array(found), np.array(truths)

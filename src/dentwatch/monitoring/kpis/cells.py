@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, select
 
 from dentwatch.monitoring.kpis.histogram import Histogram
 from dentwatch.records.kpi_tables import kpi_cells, kpi_histograms
+from dentwatch.records.upsert import upsert
 
 ADOPTION = ("listings", "listings_inspected")
 """Measures that have no model version."""
@@ -44,7 +44,7 @@ def add(connection: Connection, changes: Mapping[Cell, int]) -> None:
     ]
     if not rows:
         return
-    adding = _insert(connection, kpi_cells)
+    adding = upsert(connection, kpi_cells)
     together = {"value": kpi_cells.c.value + adding.excluded.value}
     connection.execute(adding.on_conflict_do_update(index_elements=list(kpi_cells.primary_key), set_=together), rows)
     connection.execute(
@@ -65,12 +65,7 @@ def add_times(connection: Connection, times: Mapping[tuple[Place, str], Histogra
         {**place._asdict(), "measure": measure, "buckets": histogram.packed()}
         for (place, measure), histogram in times.items()
     ]
-    adding = _insert(connection, kpi_histograms)
+    adding = upsert(connection, kpi_histograms)
     instead = {"buckets": adding.excluded.buckets}
     key = list(kpi_histograms.primary_key)
     connection.execute(adding.on_conflict_do_update(index_elements=key, set_=instead), rows)
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    """An insert that may say what happens to a row that is there: only the dialects have one."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)

@@ -1,4 +1,4 @@
-"""A check of a batch: what was measured, what it may be, and the sentence that says so."""
+"""A check of a batch or a model: what was measured, what it may be, and the sentence that says so."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a batch.
+    """One check.
 
     ``figure`` is what was measured and ``limit`` what it may be at most or at least, as ``text`` says; both are None
-    where there was too little to judge, which is no reason to refuse a batch.
+    where there was too little to judge, which is no reason to refuse anything.
     """
 
     name: str
