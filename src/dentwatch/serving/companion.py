@@ -46,7 +46,7 @@ class Companion:
         if self._process.is_alive():
             _log.error("The %s did not end in time and is killed.", self._name)
             self._process.kill()
-            self._process.join()
+            self._thread.join()
 
     def _start(self) -> BaseProcess:
         process = self._context.Process(target=self._target, args=self._arguments, name=self._name, daemon=True)
