@@ -22,7 +22,7 @@ from dentwatch.records.tables import api_keys
 
 _KEY = re.compile(r"dw_([0-9a-f]{12})_[0-9a-f]{64}")
 _NAME = re.compile(r"\w(?:[\w .@+-]{0,98}[\w.@+-])?")
-_COLUMNS = [column for column in api_keys.columns if column.name != "digest"]
+_COLUMNS = [column for column in api_keys.columns if column.name not in ("digest", "password")]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,18 @@ def revoke(connection: Connection, name: str, actor: str) -> ApiKey:
 def list_keys(connection: Connection) -> list[ApiKey]:
     """Every key ever made, oldest first."""
     return [_key(row) for row in connection.execute(select(*_COLUMNS).order_by(api_keys.c.created_at, api_keys.c.name))]
+
+
+def find(connection: Connection, key_id: str) -> ApiKey | None:
+    """The key with this id, or None."""
+    row = connection.execute(select(*_COLUMNS).where(api_keys.c.id == key_id)).one_or_none()
+    return None if row is None else _key(row)
+
+
+def named(connection: Connection, name: str) -> ApiKey | None:
+    """The key of this name, or None."""
+    row = connection.execute(select(*_COLUMNS).where(api_keys.c.name == name)).one_or_none()
+    return None if row is None else _key(row)
 
 
 def any_valid(connection: Connection) -> bool:

@@ -101,6 +101,8 @@ review_items = Table(
     Column("planned_at", Moment, nullable=False),
     Column("reviewed_at", Moment, nullable=True),
     Column("reviewer", String(200), nullable=True),
+    Column("claimed_by", String(200), nullable=True),  # who has it on the screen, so that nobody else gets it,
+    Column("claimed_until", Moment, nullable=True),  # until then
     UniqueConstraint("inspection_id", "position"),
     Index(None, "state"),
 )

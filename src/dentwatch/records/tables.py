@@ -89,6 +89,7 @@ inspections = Table(
     Column("answer", JSON, nullable=True),  # the document as it was answered
     Column("attempts", Integer, nullable=False, server_default="0"),  # to answer it while it is pending
     Column("claimed_until", Moment, nullable=True),  # the worker process that is at it has until then
+    Index(None, "created_at"),
     Index(None, "vehicle_id"),
     Index(None, "listing_id"),
     Index(None, "owner"),
@@ -216,7 +217,19 @@ api_keys = Table(
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the key: random keys need no slow hash
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment, nullable=True),
+    Column("password", String(200), nullable=True),  # its Argon2 hash, for holders who sign in to the pages with one
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the token, which is random like a key
+    Column("key_id", String(36), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index(None, "expires_at"),
+)
+"""Who is signed in to the pages; a session lasts as long as its key at most."""
 
 audit_entries = Table(
     "audit_entries",

@@ -15,16 +15,19 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from sqlalchemy import Connection
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dentwatch.errors import DatabaseError
-from dentwatch.records import api_keys
+from dentwatch.records import api_keys, sessions
 from dentwatch.records.api_keys import ApiKey
 from dentwatch.records.database import Database
 from dentwatch.serving import problems
@@ -36,6 +39,15 @@ from dentwatch.settings import ServingSettings
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
 """Paths that need no key: whoever watches over the service asks there whether it is well."""
+
+SIGN_IN = "/sign-in"
+"""Where people sign in to the pages; it and what lies below :data:`ASSETS` needs no key either."""
+
+ASSETS = "/assets/"
+"""Below here lie the style sheets and scripts of the pages."""
+
+SESSION_COOKIE = "dentwatch_session"
+"""The cookie with the session's token (``records.sessions``) of somebody who has signed in."""
 
 REFUSALS = problems.documented(
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
@@ -107,23 +119,30 @@ class Access:
         for use in self._uses.values():
             use.close()
 
-    async def admit(self, headers: Headers) -> AbstractContextManager[Caller]:
+    async def admit(self, headers: Headers, method: str = "GET") -> AbstractContextManager[Caller]:
         """What a request with ``headers`` is to be answered within; entering it gives the caller.
 
-        Raises :class:`RefusedError`: 401 without a valid key, 403 for a web page that reaches for an open service, 429
-        for a key that asks too often or too much at once, 503 when the database cannot say whether a key is valid.
+        Raises :class:`RefusedError`: 401 without a valid key or session, 403 for a web page of elsewhere that reaches
+        for an open service or changes something in a session's name, 429 for a key that asks too often or too much at
+        once, 503 when the database cannot say whether a key is valid.
         """
         key = _shown(headers)
-        if key is None:
+        if key is not None:
+            holder = await self._find(key, api_keys.authenticate)
+            if holder is None:
+                raise _unauthorised(
+                    "key-refused", "The API key is unknown or was revoked.", f'{_REALM}, error="invalid_token"'
+                )
+        else:
+            token = _session(headers)
+            holder = None if token is None else await self._find(token, sessions.holder)
+            if holder is not None:
+                refuse_forged(method, headers)
+        if holder is None:
             if not self.is_open:
                 raise _unauthorised("key-missing", "This needs an API key.", _REALM)
             _refuse_other_sites(headers)
             return nullcontext(ANONYMOUS)
-        holder = await self._find(key)
-        if holder is None:
-            raise _unauthorised(
-                "key-refused", "The API key is unknown or was revoked.", f'{_REALM}, error="invalid_token"'
-            )
         place = holder.use.take_place()
         if place is None:
             most = self._settings.key_concurrency
@@ -135,9 +154,9 @@ class Access:
             )
         return holder.visit(place)
 
-    async def _find(self, key: str) -> _Holder | None:
-        """The holder of ``key``, confirmed lately by the database; None for a key that is not valid."""
-        digest = sha256(key.encode("utf-8", "surrogateescape")).digest()
+    async def _find(self, secret: str, look_up: Callable[[Connection, str], ApiKey | None]) -> _Holder | None:
+        """The holder of ``secret``, confirmed lately by the database; None for one that is not valid."""
+        digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         holder = self._holders.get(digest)
         now = self._clock()
         if holder is not None:
@@ -145,7 +164,7 @@ class Access:
                 return holder
             holder.asked_at = now  # one question at a time: other requests of this key do not wait for the answer
         try:
-            asking = asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, key)
+            asking = asyncio.get_running_loop().run_in_executor(self._threads, self._asked, look_up, secret)
             found = await asyncio.wait_for(asking, _PATIENCE_SECONDS)
         except (DatabaseError, TimeoutError) as error:
             if holder is not None and now - holder.confirmed_at < GRACE_SECONDS:
@@ -164,9 +183,9 @@ class Access:
         holder.confirmed_at = now
         return holder
 
-    def _look_up(self, key: str) -> ApiKey | None:
+    def _asked(self, look_up: Callable[[Connection, str], ApiKey | None], secret: str) -> ApiKey | None:
         with self._database.reading() as connection:
-            return api_keys.authenticate(connection, key)
+            return look_up(connection, secret)
 
     def _new_holder(self, key: ApiKey, now: float) -> _Holder:
         if (use := self._uses.get(key.id)) is None:
@@ -182,14 +201,19 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its caller, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in PUBLIC:
+        if scope["type"] != "http" or _is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
         access: Access = scope["app"].state.access
+        headers = Headers(scope=scope)
         try:
-            visit = await access.admit(Headers(scope=scope))
+            visit = await access.admit(headers, scope["method"])
         except RefusedError as refusal:
-            await problems.respond(Request(scope), refusal)(scope, receive, send)
+            if refusal.status_code == HTTPStatus.UNAUTHORIZED and is_visit(scope["method"], headers):
+                problems.count(refusal)
+                await RedirectResponse(_sign_in_before(scope), HTTPStatus.SEE_OTHER)(scope, receive, send)
+            else:
+                await problems.respond(Request(scope), refusal)(scope, receive, send)
             return
         with visit as caller:
             scope.setdefault("state", {})["caller"] = caller
@@ -229,6 +253,47 @@ def permitted(request: Request, permission: Permission) -> Caller:
             f"The role of this key, {caller.role}, may not {permission}. Use a key of another role.",
         )
     return caller
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC or path == SIGN_IN or path.startswith(ASSETS)
+
+
+def is_visit(method: str, headers: Headers) -> bool:
+    """Whether a person's browser wants to show a page."""
+    return method == "GET" and "text/html" in headers.get("accept", "")
+
+
+def _sign_in_before(scope: Scope) -> str:
+    """Where to sign in, and come back from."""
+    query = scope["query_string"].decode("latin-1")
+    return f"{SIGN_IN}?{urlencode({'next': scope['path'] + (f'?{query}' if query else '')})}"
+
+
+def _session(headers: Headers) -> str | None:
+    """The token of the session in whose name a browser asks."""
+    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE)
+
+
+def refuse_forged(method: str, headers: Headers) -> None:
+    """Keep pages of other sites from changing anything in the name of somebody who is signed in here.
+
+    Browsers say where a request comes from (OWASP, "Cross-Site Request Forgery Prevention": Fetch Metadata, with the
+    origin for those that do not send it).
+    """
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
+    from_here = (
+        site == "same-origin" if site else bool(origin) and (origin or "").partition("://")[2] == headers.get("host")
+    )
+    if not from_here:
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN,
+            "not-from-here",
+            "This was not sent by a page of this service. Open the page anew; programs show an API key.",
+        )
 
 
 def _shown(headers: Headers) -> str | None:

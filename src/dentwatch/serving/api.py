@@ -1,5 +1,6 @@
 """The HTTP service: the routes, and what stands before them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,10 +15,15 @@ from dentwatch.serving.routes import health, inspections, listings, metrics, opi
 from dentwatch.serving.runtime import Runtime
 
 
-def create_app(runtime: Runtime, routers: Sequence[Callable[[Runtime], APIRouter]] = ()) -> FastAPI:
+def create_app(
+    runtime: Runtime,
+    routers: Sequence[Callable[[Runtime], APIRouter]] = (),
+    error_page: problems.ErrorPage | None = None,
+) -> FastAPI:
     """The service over ``runtime``, which it starts and closes.
 
-    ``routers`` make further routes over it: those of parts that serving does not know.
+    ``routers`` make further routes over it: those of parts that serving does not know. ``error_page`` shows problems to
+    people who look at pages.
     """
 
     @asynccontextmanager
@@ -43,7 +49,8 @@ def create_app(runtime: Runtime, routers: Sequence[Callable[[Runtime], APIRouter
         app.include_router(further(runtime))
     app.include_router(health.router(runtime, app.version))
     contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)
-    problems.install(app)
+    problems.install(app, error_page)
+    app.state.ending = asyncio.Event()  # what streams end with, so that the server can
     _add_middleware(app, runtime)
     return app
 

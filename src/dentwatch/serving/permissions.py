@@ -23,24 +23,27 @@ class Permission(StrEnum):
     HANDLE_INCIDENTS = "handle incidents"
     SEND_ANNOTATIONS = "send annotated photos"
     DECIDE_ON_MODELS = "decide on models"
+    SEE_MODELS = "see models and data"
+    SEE_AUDIT = "see the audit log"
+    MANAGE = "manage keys and settings"
 
 
 _SEE = {Permission.SEE_INSPECTIONS, Permission.SEE_PHOTOS}
 _USE = _SEE | {Permission.SUBMIT_INSPECTIONS, Permission.GIVE_FEEDBACK, Permission.OPEN_DISPUTES}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.VIEWER: frozenset(_SEE | {Permission.SEE_ALL_INSPECTIONS, Permission.SEE_MONITORING}),
+    Role.VIEWER: frozenset(_SEE | {Permission.SEE_ALL_INSPECTIONS, Permission.SEE_MONITORING, Permission.SEE_MODELS}),
     Role.SELLER: frozenset(_USE | {Permission.REGISTER_LISTINGS}),
     Role.INSPECTOR: frozenset(
         _USE
         | {Permission.SEE_ALL_INSPECTIONS, Permission.GIVE_VERDICTS, Permission.SEE_MONITORING}
-        | {Permission.SEND_ANNOTATIONS}
+        | {Permission.SEND_ANNOTATIONS, Permission.SEE_MODELS}
     ),
     Role.ENGINEER: frozenset(
         _USE
         | {Permission.SEE_ALL_INSPECTIONS, Permission.USE_MODEL, Permission.SEE_METRICS}
         | {Permission.SEE_MONITORING, Permission.SEND_ANNOTATIONS, Permission.HANDLE_INCIDENTS}
-        | {Permission.DECIDE_ON_MODELS}
+        | {Permission.DECIDE_ON_MODELS, Permission.SEE_MODELS, Permission.SEE_AUDIT}
     ),
     Role.ADMIN: frozenset(Permission),
 }

@@ -1,6 +1,7 @@
 """Problem documents: how the service says that something is wrong (RFC 9457, ``application/problem+json``)."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from dentwatch.serving import metrics
@@ -43,8 +44,16 @@ class RefusedError(HTTPException):
         self.kind = kind
 
 
-def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error with a problem document, and its OpenAPI description say what that is."""
+ErrorPage = Callable[[Request, Problem], Response | None]
+"""Shows a problem to a person; None where it is no person who asks."""
+
+
+def install(app: FastAPI, page: ErrorPage | None = None) -> None:
+    """Make ``app`` answer every error with a problem document, and its OpenAPI description say what that is.
+
+    ``page`` shows it instead to those who look at pages.
+    """
+    app.state.error_page = page
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_unexpected_error)
@@ -61,7 +70,7 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def respond(request: Request, refusal: RefusedError) -> JSONResponse:
+def respond(request: Request, refusal: RefusedError) -> Response:
     """The answer to a request that is refused before it reaches the application's own handlers."""
     return _on_http_error(request, refusal)
 
@@ -102,7 +111,7 @@ def _methods(request: Request) -> str:
     return ", ".join(method for method in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") if takes(method))
 
 
-def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, StarletteHTTPException):  # registered for these alone; the signature is Starlette's
         raise error
     count(error)
@@ -114,10 +123,10 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     elif status is HTTPStatus.METHOD_NOT_ALLOWED and detail == status.phrase:
         headers = {**(headers or {}), "Allow": (allowed := _methods(request))}
         detail = f"{request.url.path} does not take {request.method}, but {allowed}."
-    return _respond(Problem(type=kind, title=status.phrase, status=status, detail=detail), headers)
+    return _respond(request, Problem(type=kind, title=status.phrase, status=status, detail=detail), headers)
 
 
-def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+def _on_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -132,19 +141,23 @@ def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
         detail=f"{named}. See /openapi.json for what is due.",
         errors=fields,
     )
-    return _respond(problem)
+    return _respond(request, problem)
 
 
-def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+def _on_unexpected_error(request: Request, error: Exception) -> Response:
     # The traceback is logged by the server; its text may name paths and must not leave the house.
     _log.error("%s %s failed: %s: %s", request.method, request.url.path, type(error).__name__, error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "Something went wrong here, not with your request. It is in the service's log."
     # The server closes the connection after this; a client that is not told loses its next request.
-    return _respond(Problem(title=status.phrase, status=status, detail=detail), {"Connection": "close"})
+    return _respond(request, Problem(title=status.phrase, status=status, detail=detail), {"Connection": "close"})
 
 
-def _respond(problem: Problem, headers: Any = None) -> JSONResponse:
+def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
+    page: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    if page is not None and (shown := page(request, problem)) is not None:
+        shown.headers.update(headers or {})
+        return shown
     return JSONResponse(
         problem.model_dump(exclude_none=True), problem.status, headers=dict(headers or {}), media_type=MEDIA_TYPE
     )

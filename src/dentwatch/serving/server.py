@@ -70,7 +70,7 @@ def serve_connections(app: FastAPI, channel: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    server = _ChannelServer(config, channel)
+    server = _ChannelServer(config, app, channel)
     # uvicorn hands a signal on to whoever handled it before, once it has drained; the default would then end the
     # process as if it had been killed. Being told to end and doing so is a success.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,8 +81,9 @@ def serve_connections(app: FastAPI, channel: socket.socket) -> None:
 class _ChannelServer(uvicorn.Server):
     """A uvicorn server whose connections come over a channel instead of from a listener of its own."""
 
-    def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, channel: socket.socket) -> None:
         super().__init__(config)
+        self._ending: asyncio.Event = app.state.ending
         self._channel = channel
         self._arriving: set[asyncio.Task[Any]] = set()
 
@@ -94,6 +95,7 @@ class _ChannelServer(uvicorn.Server):
             self._channel.send(READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
         self._take()
         asyncio.get_running_loop().remove_reader(self._channel)
         await asyncio.gather(*self._arriving, return_exceptions=True)

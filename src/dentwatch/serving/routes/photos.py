@@ -1,9 +1,11 @@
 """``/v1/inspections/{id}/photos``: the photos of an inspection, as they are and with their damage drawn."""
 
+import io
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
+from PIL import Image
 from starlette.responses import Response
 
 from dentwatch.data.decoding import decode
@@ -24,7 +26,13 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     **problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 }
 Position = Annotated[int, Path(ge=0, description="The photo's place in the inspection, from 0.")]
+Side = Annotated[
+    int | None, Query(ge=32, le=2048, description="Longer side in pixels, upright; default: the picture as it is.")
+]
 Looker = Annotated[Caller, Depends(require(Permission.SEE_PHOTOS))]
+
+_KEEP_AN_HOUR = {"Cache-Control": "private, max-age=3600"}  # small pictures come again and again, and never change
+_SMALL_QUALITY = 82
 
 
 class _Jpeg(Response):
@@ -37,10 +45,12 @@ def router(runtime: Runtime) -> APIRouter:
     base = "/v1/inspections/{inspection_id}/photos/{position}"
 
     @routes.get(base, summary="Show a photo", responses=_PICTURE)
-    async def photo(inspection_id: str, position: Position, caller: Looker) -> Response:
+    async def photo(inspection_id: str, position: Position, caller: Looker, side: Side = None) -> Response:
         """The picture as it was sent, without what the camera wrote beside it: no place, no time, no name."""
         kept = await _photo(inspection_id, position, caller)
-        return _Jpeg(await runtime.intake.in_thread(_cleaned, runtime, kept))
+        if side is None:
+            return _Jpeg(await runtime.intake.in_thread(_cleaned, runtime, kept))
+        return _Jpeg(await runtime.intake.in_thread(_shrunk, runtime, kept, side), headers=_KEEP_AN_HOUR)
 
     @routes.get(base + "/drawn", summary="Show a photo with its damage", responses=_PICTURE)
     async def drawn(inspection_id: str, position: Position, caller: Looker) -> Response:
@@ -74,6 +84,19 @@ def _drawn(runtime: Runtime, kept: KeptPhoto) -> bytes:
     except PhotoError as error:
         raise _not_shown(kept, error) from error
     return draw(decoded.rgb, [DetectionAnswer.of(one.detection) for one in kept.detections])
+
+
+def _shrunk(runtime: Runtime, kept: KeptPhoto, side: int) -> bytes:
+    try:
+        data = runtime.store.get(kept.photo_id)
+        decoded = decode(data, max_pixels=runtime.settings.serving.max_pixels, target_side=side)
+    except PhotoError as error:
+        raise _not_shown(kept, error) from error
+    written = io.BytesIO()
+    picture = Image.fromarray(decoded.rgb)
+    picture.thumbnail((side, side))
+    picture.save(written, "JPEG", quality=_SMALL_QUALITY)
+    return written.getvalue()
 
 
 def _not_shown(kept: KeptPhoto, error: PhotoError) -> RefusedError:

@@ -1,0 +1,6 @@
+"""All routers of the pages, for :func:`dentwatch.serving.api.create_app`."""
+
+from dentwatch.web import assets_routes, live, overview, signing_in
+
+ROUTERS = [assets_routes.router, signing_in.router, live.router, overview.router]
+"""In the order of the navigation."""
