@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 MOST = 1e30
 """Money is cut off here: it cannot overflow, less of it never breaks the guarantee, and a drift that ends is seen."""
+# As arrays, which NumPy takes as they are: it would convert a number anew each time, which takes longer than the sum.
+_MOST = np.array(MOST)
+_ONE = np.array(1.0)
 
 
 class Recursion:
@@ -26,14 +29,17 @@ class Recursion:
         self.quiet = np.zeros(bets, np.int64)
         """The last update at which each bet's CUSUM was at most 1, ``(B,)``: drift began after it, if at all."""
         self._roberts, self._cusum = self.money  # views, which take time to make
+        self._now = np.array(0)
 
     def update(self, e_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pay ``e_values`` ``(B,)`` and return the mixed money of each channel, ``(C,)``."""
         self.updates += 1
-        self._roberts += 1.0
-        np.maximum(self._cusum, 1.0, out=self._cusum)
-        self.money *= e_values
-        np.minimum(self.money, MOST, out=self.money)
-        np.putmask(self.quiet, self._cusum <= 1.0, self.updates)
+        self._now.fill(self.updates)
+        self._roberts += _ONE
+        np.maximum(self._cusum, _ONE, out=self._cusum)
+        self._roberts *= e_values
+        self._cusum *= e_values
+        np.minimum(self.money, _MOST, out=self.money)
+        np.putmask(self.quiet, self._cusum <= _ONE, self._now)
         mixed: NDArray[np.float64] = self._weights.dot(self._roberts)
         return mixed
