@@ -16,7 +16,8 @@
     │   ├── UnarmedError       the reference is too small to keep the false-alarm promise
     │   ├── DriftStateError    a saved state does not belong to the detector that is to go on from it
     │   ├── AlertError         an alert cannot be delivered, or not where it is to go
-    │   └── IncidentError      an incident does not exist, or is not in a state for that
+    │   ├── IncidentError      an incident does not exist, or is not in a state for that
+    │   └── UnfitReviewError   what a person says about a photo does not fit it
     ├── LoopError              a step of the loop does not exist, or cannot be carried out
     └── RecordsError           what happened while serving cannot be kept or read
         ├── DatabaseError      the database cannot be reached, read or written
@@ -117,6 +118,10 @@ class AlertError(MonitoringError):
 
 class IncidentError(MonitoringError):
     """An incident does not exist, or is not in a state for what was asked."""
+
+
+class UnfitReviewError(MonitoringError):
+    """What a person says about a photo does not fit it: a detection without a verdict, a box outside."""
 
 
 class LoopError(DentwatchError):

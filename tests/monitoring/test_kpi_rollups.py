@@ -221,7 +221,8 @@ def count_opinions(
     for verdict in sorted(verdicts, key=lambda verdict: (verdict.created_at, verdict.id)):
         if verdict.detection_id:
             last[verdict.detection_id] = verdict.verdict
-    missed = [(verdict.position, verdict.label) for verdict in verdicts if verdict.verdict == "missed"]
+    # All are drawn in one box, and who says again that it was missed counts once.
+    missed = {(verdict.position, verdict.label) for verdict in verdicts if verdict.verdict == "missed"}
     for detection, kind in last.items():
         sums[*place, kind, found[detection][1]] += 1
     for _, label in missed:

@@ -16,6 +16,7 @@ from command import dentwatch
 from photo_trees import zip_of
 from rectangles import as_photo, rectangles_rgb
 from running_service import Service, assert_problem, serving, upload
+from sqlalchemy import insert
 
 from dentwatch.loop import annotation_routes, approval_routes
 from dentwatch.loop.upload import keep_upload
@@ -28,6 +29,7 @@ from dentwatch.records import api_keys, rollouts
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.roles import Role
+from dentwatch.records.tables import inspection_photos
 from dentwatch.serving.api import create_app
 from dentwatch.serving.runtime import Runtime
 from dentwatch.settings import Settings
@@ -45,6 +47,7 @@ EXPECTED = {
     "GET /openapi.json":                              "401   200   200   200   200   200",
     "POST /v1/inspections":                           "401   403   200   200   200   200",
     "GET /v1/inspections":                            "401   200   200   200   200   200",
+    "POST /v1/photo-checks":                          "401   403   200   200   200   200",
     "GET /v1/inspections/{inspection_id}":            "401   200   200   200   200   200",
     "GET /v1/inspections/{inspection_id}/photos/{position}":
                                                       "401   200   200   200   200   200",
@@ -67,6 +70,10 @@ EXPECTED = {
     "GET /v1/kpis":                                   "401   200   403   200   200   200",
     "GET /v1/reviews":                                "401   403   403   200   403   200",
     "POST /v1/reviews/{number}/done":                 "401   403   403   200   403   200",
+    "POST /v1/reviews/next":                          "401   403   403   200   403   200",
+    "POST /v1/reviews/{number}/claim":                "401   403   403   200   403   200",
+    "POST /v1/reviews/{number}/release":              "401   403   403   204   403   204",
+    "POST /v1/reviews/{number}":                      "401   403   403   200   403   200",
     "POST /v1/annotations":                           "401   403   403   202   202   202",
     "GET /v1/annotations/{batch_id}":                 "401   403   403   200   200   200",
     "GET /v1/rollouts":                               "401   403   403   403   200   200",
@@ -103,6 +110,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
     "POST /v1/listings": {"json": _LISTING},
     "POST /v1/annotations": {"content": _ZIP},
+    **{f"POST /v1/reviews/{one}": {"json": {}} for one in ("next", "{number}", "{number}/claim", "{number}/release")},
     "POST /v1/rollouts/{number}/decision": {"json": {"decision": "vetoed", "reason": "It calls reflections dents."}},
     **{
         f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
@@ -172,6 +180,8 @@ class House:
         """The number of a photo that waits to be reviewed, with no detection to judge."""
         with Database.of(Settings(home=self.service.home)).writing() as connection:
             position = uuid.uuid4().int % 10**9
+            photo = {"photo_id": "0" * 64, "name": "a.png", "width": 320, "height": 240}
+            connection.execute(insert(inspection_photos).values(inspection_id=self.own[0], position=position, **photo))
             review_plan.plan(connection, [Candidate(self.own[0], position)], share=1.0)
             return max(item.number for item in review_plan.open_items(connection, 1000))
 

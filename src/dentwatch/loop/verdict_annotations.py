@@ -1,8 +1,8 @@
 """Photos that people have reviewed to the end, as a batch of annotated photos.
 
 Of each detection the newest verdict counts: a right one becomes an annotation, a wrong one does not; so does what was
-said to be missed. A photo with nothing left on it was looked at and shows no damage. The annotator is who gave the
-verdict.
+said to be missed, unless somebody took that back. A photo with nothing left on it was looked at and shows no damage.
+The annotator is who gave the verdict.
 
 The batch ``review/<moment>`` holds what was reviewed up to that moment and after that of the batch before. It is due
 once ``loop.new_photos`` photos wait, or the first of them has waited a day: a dataset version a photo helps nobody.
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from dentwatch.data.incoming import IncomingAnnotation, IncomingPhoto
 from dentwatch.data.stored_photo import StoredPhoto
-from dentwatch.records import tables
+from dentwatch.records import opinions, tables
 from dentwatch.records.annotations import Box
 from dentwatch.records.loop_tables import loop_steps
 from dentwatch.records.monitoring_tables import review_items
@@ -108,25 +108,20 @@ def _photo(connection: Connection, row: Row[Any], photos_url: str) -> IncomingPh
 
 def _annotations(connection: Connection, inspection_id: str, position: int) -> Iterator[IncomingAnnotation]:
     verdicts, detections = tables.verdicts, tables.detections
-    said = (
-        select(verdicts.c.detection_id, verdicts.c.verdict, verdicts.c.actor, detections)
-        .join(detections, detections.c.id == verdicts.c.detection_id)
-        .where(detections.c.inspection_id == inspection_id, detections.c.position == position)
-        .order_by(verdicts.c.created_at, verdicts.c.id)
-    )
-    newest = {row.detection_id: row for row in connection.execute(said)}
-    missed = (
-        select(verdicts)
-        .where(
-            verdicts.c.inspection_id == inspection_id,
-            verdicts.c.position == position,
-            verdicts.c.verdict == "missed",
+    found = {
+        row.id: row
+        for row in connection.execute(
+            select(detections).where(detections.c.inspection_id == inspection_id, detections.c.position == position)
         )
-        .order_by(verdicts.c.created_at, verdicts.c.id)
+    }
+    said = select(verdicts).where(
+        verdicts.c.inspection_id == inspection_id,
+        or_(verdicts.c.detection_id.in_(found), verdicts.c.position == position),
     )
-    right = [row for row in newest.values() if row.verdict == "right"]
-    for row in [*right, *connection.execute(missed)]:
-        yield IncomingAnnotation(row.label, Box(row.x, row.y, row.width, row.height), row.actor)
+    for verdict in opinions.standing(connection.execute(said.order_by(verdicts.c.created_at, verdicts.c.id))):
+        if verdict.verdict != "wrong":
+            row = found.get(verdict.detection_id, verdict)  # a missed damage has a box of its own
+            yield IncomingAnnotation(row.label, Box(row.x, row.y, row.width, row.height), verdict.actor)
 
 
 def _asked_up_to(connection: Connection, before: datetime | None = None) -> datetime:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
-from dentwatch.records import tables
+from dentwatch.records import opinions, tables
 from dentwatch.records.monitoring_tables import review_items
 
 Grouping = Literal["all", "day", "channel", "hour", "model"]
@@ -152,27 +152,16 @@ def _reviewed(
 
 
 def _verdicts(connection: Connection) -> dict[tuple[str, int], Counter[str]]:
-    """By inspection and position of a photo: how many verdicts of each kind; of those on a detection, the latest."""
+    """By inspection and position of a photo: how many verdicts of each kind count."""
     verdicts, detections, items = tables.verdicts, tables.detections, review_items
     query = (
-        select(
-            verdicts.c.inspection_id,
-            verdicts.c.detection_id,
-            verdicts.c.verdict,
-            verdicts.c.position,
-            detections.c.position.label("detected"),
-        )
+        select(verdicts, detections.c.position.label("detected"))
         .outerjoin(detections, detections.c.id == verdicts.c.detection_id)
         .where(verdicts.c.inspection_id.in_(select(items.c.inspection_id).where(items.c.state == "reviewed")))
-        .order_by(verdicts.c.created_at)
+        .order_by(verdicts.c.created_at, verdicts.c.id)
     )
-    latest: dict[str, tuple[tuple[str, int], str]] = {}
     found: dict[tuple[str, int], Counter[str]] = {}
-    for row in connection.execute(query):
-        if row.detection_id is None:
-            found.setdefault((row.inspection_id, row.position), Counter())[row.verdict] += 1
-        else:
-            latest[row.detection_id] = ((row.inspection_id, row.detected), row.verdict)
-    for photo, verdict in latest.values():
-        found.setdefault(photo, Counter())[verdict] += 1
+    for row in opinions.standing(connection.execute(query)):
+        position = row.position if row.detection_id is None else row.detected
+        found.setdefault((row.inspection_id, position), Counter())[row.verdict] += 1
     return found

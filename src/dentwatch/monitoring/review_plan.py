@@ -16,13 +16,14 @@ drawn or not however often it is looked at.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Case, Connection, Row, Select, and_, case, exists, func, insert, or_, select, update
 
 from dentwatch.errors import MonitoringError
+from dentwatch.monitoring import dispute_decisions
 from dentwatch.records import kpi_changes, tables
 from dentwatch.records.monitoring_tables import review_items
 
@@ -138,9 +139,23 @@ def has_new_disputes(connection: Connection) -> bool:
 
 def open_items(connection: Connection, limit: int = 50) -> Sequence[ReviewItem]:
     """The photos that wait for a person, those that matter most first."""
-    order = case({reason: place for place, reason in enumerate(REASONS)}, value=review_items.c.reason)
-    query = select(review_items).where(review_items.c.state == "open").order_by(order, review_items.c.number)
+    query = select(review_items).where(review_items.c.state == "open").order_by(importance(), review_items.c.number)
     return [_item(row) for row in connection.execute(query.limit(limit))]
+
+
+def importance() -> Case[int]:
+    """What photos are ordered by: smaller numbers matter more."""
+    return case({reason: place for place, reason in enumerate(REASONS)}, value=review_items.c.reason)
+
+
+def locked(connection: Connection, number: int) -> ReviewItem:
+    """A photo of the plan, held for a writing transaction; raises :class:`MonitoringError` where there is none."""
+    row = connection.execute(
+        select(review_items).where(review_items.c.number == number).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise MonitoringError(f"There is no photo to review with number {number}.", "`dentwatch monitor review`")
+    return _item(row)
 
 
 def count_open(connection: Connection) -> dict[Reason, int]:
@@ -150,14 +165,13 @@ def count_open(connection: Connection) -> dict[Reason, int]:
     return {reason: counted[reason] for reason in REASONS if reason in counted}
 
 
-def mark_reviewed(connection: Connection, number: int, reviewer: str) -> ReviewItem:
+def mark_reviewed(connection: Connection, number: int, reviewer: str, at: datetime | None = None) -> ReviewItem:
     """A person has looked at the whole photo: each detection has a verdict, and what was missed has one, too.
 
-    Raises :class:`MonitoringError` where there is no such item, or while a detection has no verdict.
+    ``at`` is when; None: now. Disputes that this answers are closed. Raises :class:`MonitoringError` where there is no
+    such item, or while a detection has no verdict.
     """
-    item = connection.execute(select(review_items).where(review_items.c.number == number)).one_or_none()
-    if item is None:
-        raise MonitoringError(f"There is no photo to review with number {number}.", "`dentwatch monitor review`")
+    item = locked(connection, number)
     detections, verdicts = tables.detections, tables.verdicts
     judged = exists().where(verdicts.c.detection_id == detections.c.id)
     unjudged = connection.scalar(
@@ -170,13 +184,12 @@ def mark_reviewed(connection: Connection, number: int, reviewer: str) -> ReviewI
             f"{unjudged} of the photo's detections have no verdict yet.",
             f"Give them with POST /v1/inspections/{item.inspection_id}/verdicts, then say that it is reviewed.",
         )
-    connection.execute(
-        update(review_items)
-        .where(review_items.c.number == number)
-        .values(state="reviewed", reviewed_at=datetime.now(UTC), reviewer=reviewer)
-    )
+    done: dict[str, Any] = {"state": "reviewed", "reviewed_at": at or datetime.now(UTC), "reviewer": reviewer}
+    free = {"claimed_by": None, "claimed_until": None}
+    connection.execute(update(review_items).where(review_items.c.number == number).values(**done, **free))
+    dispute_decisions.decide(connection, item.inspection_id)
     kpi_changes.note(connection, "said", item.inspection_id)
-    return _item(connection.execute(select(review_items).where(review_items.c.number == number)).one())
+    return replace(item, **done)
 
 
 def _newly_disputed() -> Select[Any]:

@@ -9,15 +9,14 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from dentwatch.errors import IncidentError, MonitoringError
-from dentwatch.monitoring import feed, incident_alerts, incidents, review_plan, watch_state
+from dentwatch.errors import IncidentError
+from dentwatch.monitoring import feed, incident_alerts, incidents, review_routes, watch_state
 from dentwatch.monitoring.alerts import outbox
 from dentwatch.monitoring.incidents import Incident, Level, State
-from dentwatch.monitoring.review_plan import Reason, ReviewItem
 from dentwatch.records import audit
 from dentwatch.serving import problems
 from dentwatch.serving.access import REFUSALS, require
@@ -29,7 +28,6 @@ _INCIDENT = "/v1/incidents/{incident_id}"
 
 Seer = Annotated[Caller, Depends(require(Permission.SEE_MONITORING))]
 Handler = Annotated[Caller, Depends(require(Permission.HANDLE_INCIDENTS))]
-Reviewer = Annotated[Caller, Depends(require(Permission.GIVE_VERDICTS))]
 
 
 class NoteInput(BaseModel):
@@ -93,26 +91,6 @@ class DriftAnswer(BaseModel):
     evidence: dict[str, dict[str, float]] = Field(description="By slice and channel; 1 is an alarm.")
 
 
-class ReviewAnswer(BaseModel):
-    """A photo that waits for a person, or was reviewed."""
-
-    number: int
-    inspection_id: str
-    position: int = Field(description="The photo's place in the inspection, from 0.")
-    reason: Reason
-    probability: float = Field(description="With which a photo like it is drawn for review.")
-    state: str
-    planned_at: datetime
-    reviewed_at: datetime | None
-    reviewer: str | None
-
-
-class ReviewsAnswer(BaseModel):
-    """Photos that wait for a person, those that matter most first."""
-
-    reviews: list[ReviewAnswer]
-
-
 def router(runtime: Runtime) -> APIRouter:
     """The routes over ``runtime``."""
     faults = problems.documented(
@@ -121,7 +99,7 @@ def router(runtime: Runtime) -> APIRouter:
     routes = APIRouter(tags=["monitoring"], responses={**REFUSALS, **faults})
     _add_incidents(routes, runtime)
     _add_changes(routes, runtime)
-    _add_reviews(routes, runtime)
+    review_routes.add(routes, runtime)
     return routes
 
 
@@ -216,28 +194,6 @@ def _add_changes(routes: APIRouter, runtime: Runtime) -> None:
         return await changed(incident_id, caller, "resolve", change)  # type: ignore[no-any-return]
 
 
-def _add_reviews(routes: APIRouter, runtime: Runtime) -> None:
-    @routes.get("/v1/reviews", summary="List photos to review")
-    async def reviews(_caller: Reviewer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> ReviewsAnswer:
-        """Give verdicts on their detections and on what was missed, then say that they are reviewed."""
-        found = await runtime.intake.read(lambda connection: review_plan.open_items(connection, limit))
-        return ReviewsAnswer(reviews=[_review(item) for item in found])
-
-    @routes.post("/v1/reviews/{number}/done", summary="Say that a photo was reviewed")
-    async def done(number: Annotated[int, Path(ge=1, le=2**62)], caller: Reviewer) -> ReviewAnswer:
-        """Every detection has a verdict, and what was missed has one, too: then it counts for the estimates."""
-
-        def change(connection: Connection) -> ReviewItem:
-            try:
-                item = review_plan.mark_reviewed(connection, number, caller.actor)
-            except MonitoringError as error:
-                raise RefusedError(HTTPStatus.CONFLICT, "not-reviewed", error.message) from error
-            audit.append(connection, caller.actor, "review.done", item.inspection_id, {"position": item.position})
-            return item
-
-        return _review(await runtime.intake.write(change))
-
-
 def _existing(connection: Connection, incident_id: str) -> Incident:
     incident = incidents.find(connection, incident_id)
     if incident is None:
@@ -247,7 +203,3 @@ def _existing(connection: Connection, incident_id: str) -> Incident:
 
 def _answer(incident: Incident) -> IncidentAnswer:
     return IncidentAnswer.model_validate(incident, from_attributes=True)
-
-
-def _review(item: ReviewItem) -> ReviewAnswer:
-    return ReviewAnswer.model_validate(item, from_attributes=True)

@@ -1,9 +1,10 @@
 """What people say about an inspection: feedback from its users, verdicts from inspectors, disputes."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, insert, select
 
@@ -11,6 +12,7 @@ from dentwatch.records import kpi_changes, tables
 from dentwatch.records.annotations import Box
 
 VerdictKind = Literal["right", "wrong", "missed"]
+Said = TypeVar("Said", bound=Any)
 
 
 def _new_id() -> str:
@@ -38,7 +40,8 @@ class Verdict:
     """A person's word: a detection is right or wrong, or a damage of ``label`` in ``box`` of a photo was missed.
 
     ``position`` is the photo's place in the inspection, ``box`` in pixels of the upright photo; both are those of a
-    missed damage alone, as ``detection_id`` is that of a detection.
+    missed damage alone, as ``detection_id`` is that of a detection. ``wrong`` with a box instead of a detection takes
+    back that somebody said that just this damage was missed.
     """
 
     inspection_id: str
@@ -97,6 +100,19 @@ def of_inspection(connection: Connection, inspection_id: str) -> tuple[list[Feed
         [_verdict(row) for row in verdicts],
         [Dispute(**row) for row in disputes],
     )
+
+
+def standing(verdicts: Iterable[Said]) -> list[Said]:
+    """Those that count of ``verdicts``, rows of the table oldest first.
+
+    Of each detection that is the newest; a missed damage counts once, however many people say so, and unless a later
+    verdict takes it back.
+    """
+    newest: dict[object, Said] = {}
+    for row in verdicts:
+        about = row.detection_id or (row.inspection_id, row.position, row.label, row.x, row.y, row.width, row.height)
+        newest[about] = row
+    return [row for row in newest.values() if row.detection_id or row.verdict == "missed"]
 
 
 def _columns(opinion: Feedback | Verdict | Dispute) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from dentwatch.monitoring.kpis import cells, price_error
 from dentwatch.monitoring.kpis.cells import Cell
 from dentwatch.monitoring.kpis.price_error import Verdict
-from dentwatch.records import tables
+from dentwatch.records import opinions, tables
 from dentwatch.records.kpi_tables import kpi_opinions
 from dentwatch.records.monitoring_tables import review_items
 
@@ -70,8 +70,7 @@ def _verdicts(connection: Connection, ids: Collection[str]) -> list[Verdict]:
         .where(verdicts.c.inspection_id.in_(ids))
         .order_by(verdicts.c.created_at, verdicts.c.id)
     )
-    latest: dict[str, Verdict] = {row.detection_id or row.id: row for row in connection.execute(query)}
-    return list(latest.values())
+    return opinions.standing(connection.execute(query))
 
 
 def _count_reviewed(
