@@ -11,7 +11,17 @@ from dentwatch.serving import access, contracts, problems, request_metrics, secu
 from dentwatch.serving.body_limit import BodyLimit
 from dentwatch.serving.permissions import Permission
 from dentwatch.serving.room import Room
-from dentwatch.serving.routes import health, inspections, listings, metrics, opinions, photos, reports, vehicles
+from dentwatch.serving.routes import (
+    health,
+    inspections,
+    listings,
+    metrics,
+    opinions,
+    photo_checks,
+    photos,
+    reports,
+    vehicles,
+)
 from dentwatch.serving.runtime import Runtime
 
 
@@ -43,7 +53,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for router in (inspections, photos, reports, opinions, vehicles, listings, metrics):
+    for router in (inspections, photo_checks, photos, reports, opinions, vehicles, listings, metrics):
         app.include_router(router.router(runtime))
     for further in routers:
         app.include_router(further(runtime))

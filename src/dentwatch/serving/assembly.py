@@ -89,11 +89,11 @@ class Seen:
 
 
 class Assembly:
-    """Puts inspections together for one model: its quality gate and the price table with what is known of the model."""
+    """Puts inspections together for one model: its quality ``gate``, and the price table with what is known of it."""
 
     def __init__(self, model: str, gate: QualityGate, valuation: Valuation) -> None:
         self._model = model
-        self._gate = gate
+        self.gate = gate
         self._valuation = valuation
 
     def put_together(
@@ -161,7 +161,7 @@ class Assembly:
 
     def _quality(self, examined: Examined) -> Quality:
         with stage("gate") as span:
-            quality = self._gate.check(examined.statistics)
+            quality = self.gate.check(examined.statistics)
             faults = [fault.reason for fault in quality.reasons]
             span.set_attributes({"dentwatch.photo.reliable": quality.reliable, "dentwatch.photo.faults": faults})
         metrics.photo_seen("answered" if quality.reliable else "unreliable", faults)

@@ -1,12 +1,15 @@
 """Figures and moments as people read them; templates use these as filters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
 
 NOTHING = "–"
+
+_CONFIDENCE = ((0.8, "Very likely"), (0.5, "Likely"), (0.3, "Possible"), (0.0, "Doubtful"))
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -52,9 +55,21 @@ def moment(value: datetime | str | None) -> Markup:
     )
 
 
+def confidence(score: float) -> str:
+    """How likely a score makes a damage sound."""
+    return next(said for least, said in _CONFIDENCE if score >= least)
+
+
 def counted(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: ``1 photo``, ``2 photos``."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def without(query: Mapping[str, Any], *names: str, **instead: Any) -> str:
+    """A query as it stands in an address, without some of its fields and with others ``instead``."""
+    kept = {name: value for name, value in query.items() if value not in (None, "") and name not in names}
+    plain = {name: str(value).lower() if isinstance(value, bool) else value for name, value in kept.items()}
+    return urlencode({**plain, **instead})
 
 
 def code(text: Any) -> Markup:
@@ -63,5 +78,6 @@ def code(text: Any) -> Markup:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (percent, number, short, money, words, brief, moment, counted, code)
+    function.__name__: function
+    for function in (percent, number, short, money, words, brief, moment, counted, code, confidence, without)
 }

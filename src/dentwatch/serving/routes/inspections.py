@@ -165,7 +165,7 @@ def _add_submitting(routes: APIRouter, runtime: Runtime) -> None:
         if outcome.is_replay:
             headers["Idempotency-Replayed"] = "true"
         pending = outcome.document["status"] == "pending"
-        document = _for(caller, outcome.document)
+        document = document_for(caller, outcome.document)
         return JSONResponse(document, HTTPStatus.ACCEPTED if pending else HTTPStatus.OK, headers)
 
 
@@ -179,14 +179,14 @@ def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
         wanted = InspectionFilter(
             owner=caller.sees_only, **query.model_dump(exclude={"cursor", "limit"}, exclude_none=True)
         )
-        before = None if query.cursor is None else _number_of(query.cursor)
+        before = None if query.cursor is None else number_of(query.cursor)
         found = await runtime.intake.read(
             lambda connection: inspections.page(connection, wanted, before=before, limit=query.limit + 1)
         )
         shown = found[: query.limit]
         return InspectionPage(
             inspections=[InspectionSummary.model_validate(one, from_attributes=True) for one in shown],
-            next=_cursor_at(shown[-1].number) if len(found) > len(shown) else None,
+            next=cursor_at(shown[-1].number) if len(found) > len(shown) else None,
         )
 
     @routes.get(
@@ -202,7 +202,7 @@ def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
         inspection_id: str, caller: Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
     ) -> JSONResponse:
         """As it was answered; `status` is `pending` while it waits for its answer."""
-        return JSONResponse(_for(caller, document_of(await visible(runtime, caller, inspection_id))))
+        return JSONResponse(document_for(caller, document_of(await visible(runtime, caller, inspection_id))))
 
 
 async def visible(runtime: Runtime, caller: Caller, inspection_id: str) -> KeptInspection:
@@ -241,16 +241,18 @@ async def _asked(form: Form, caller: Caller, key: str | None, runtime: Runtime) 
     return Ask(request, uploads, caller.actor, key, fields.webhook)
 
 
-def _for(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:
+def document_for(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:
     """The document as ``caller`` may read it."""
     return document if caller.may(Permission.SEE_ALL_INSPECTIONS) else without_others(document)
 
 
-def _cursor_at(number: int) -> str:
+def cursor_at(number: int) -> str:
+    """The cursor of the page after the inspection with this number."""
     return base64.urlsafe_b64encode(f"before:{number}".encode()).decode().rstrip("=")
 
 
-def _number_of(cursor: str) -> int:
+def number_of(cursor: str) -> int:
+    """The number in a cursor; raises :class:`RequestValidationError` for what is none."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         return int(text.removeprefix("before:"))
