@@ -154,7 +154,9 @@ def locked(connection: Connection, number: int) -> ReviewItem:
         select(review_items).where(review_items.c.number == number).with_for_update()
     ).one_or_none()
     if row is None:
-        raise MonitoringError(f"There is no photo to review with number {number}.", "`dentwatch monitor review`")
+        raise MonitoringError(
+            f"There is no photo to review with number {number}.", "`dentwatch monitor review` lists them."
+        )
     return _item(row)
 
 
