@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def gate(bench: Bench, step: Step) -> Done:
     """Hold the model version ``step.subject`` against the one that serves; ask for its rollout, or dismiss it.
 
-    Evaluations are kept (:mod:`.evaluations`), so that a gate that was cut off does not begin anew.
+    Where a retraining for an incident does not pass, the remedies may compete after all: they take minutes, and leave
+    photos that did not drift as they are. They compete once for an incident. Evaluations are kept
+    (:mod:`.evaluations`), so that a gate that was cut off does not begin anew.
     """
     from dentwatch.training.evaluation.comparison import COMPARISON_NAME, write_comparison
 
@@ -43,10 +45,15 @@ def gate(bench: Bench, step: Step) -> Done:
     }
     if not ruling.passed:
         Registry(settings).dismiss(number, ruling.text, SYSTEM)
-    with bench.database.writing() as connection:
-        if (incident := step.cause.get("incident")) is not None:
+    incident = step.cause.get("incident")
+    if incident is not None:
+        with bench.database.writing() as connection:
             incidents.note_once(connection, incident, SYSTEM, ruling.text)
-    return Done(result, (Ask("roll-out", number, step.cause),) if ruling.passed else ())
+    if ruling.passed:
+        return Done(result, (Ask("roll-out", number, step.cause),))
+    if incident is None:
+        return Done(result)
+    return Done(result, (Ask("remedy", incident, {"incident": incident, "step": step.key}),))
 
 
 def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tuple[Seen, Seen | None, Ruling]":

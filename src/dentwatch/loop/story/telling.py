@@ -207,10 +207,13 @@ def _dead_end(steps: Sequence[Step]) -> str:
     for step in steps:
         if step.state == "failed":
             return f"The step {step.key} failed: {step.error}"
-        if step.kind == "gate" and step.state == "done" and step.result and not step.result["passed"]:
+    if any(step.state in ("waiting", "running") for step in steps):
+        return ""
+    for step in steps:  # the newest first
+        if step.kind == "gate" and step.result and not step.result["passed"]:
             return str(step.result["text"])
-        if step.kind == "roll-out" and step.state == "done" and step.result and step.result["stage"] == "rejected":
+        if step.kind == "roll-out" and step.result and step.result["stage"] == "rejected":
             return str(step.result["text"])
-        if step.kind == "remedy" and step.state == "done" and step.result and step.result["model"] is None:
+        if step.kind == "remedy" and step.result and step.result["model"] is None:
             return str(step.result["text"])
     return ""
