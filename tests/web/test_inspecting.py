@@ -13,7 +13,7 @@ from running_service import assert_problem
 from dentwatch.records import opinions
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 
 @pytest.mark.parametrize("phone", [True, False], ids=["phone", "desktop"])
@@ -82,22 +82,19 @@ def test_the_service_away_keeps_the_photos_and_a_second_try_is_one_inspection(
     page.get_by_label("Vehicle").fill("VIN-AWAY")
     page.locator("#drop input").set_input_files([photo_of("a.png"), photo_of("b.png", ("dent", 10, 10, 90, 90))])
     page.get_by_text("2 photos").wait_for()
-    sent = 0
+    keys: list[str] = []
 
-    def lose_the_answer(route: object) -> None:
-        nonlocal sent
-        sent += 1
-        if sent == 1:
-            route.fetch()  # type: ignore[attr-defined] - the service has it; the answer is lost on the way
-            route.abort()  # type: ignore[attr-defined]
-        else:
-            route.continue_()  # type: ignore[attr-defined]
+    def fail_once(route: "Route") -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        route.abort() if len(keys) == 1 else route.continue_()
 
-    page.route("**/v1/inspections", lose_the_answer)
+    page.route("**/v1/inspections", fail_once)
     page.get_by_role("button", name="Inspect").click()
     page.get_by_text("Your photos are still here").wait_for()
     page.get_by_role("button", name="Inspect").click()
     page.wait_for_url("**/inspections/*")
+    assert len(keys) == 2
+    assert len(set(keys)) == 1  # had the first one arrived after all, it would have been answered again, not kept twice
     listed = house.service.client.get(
         "/v1/inspections", params={"vehicle_id": "VIN-AWAY"}, headers=house.headers("seller")
     )
