@@ -25,7 +25,7 @@ def test_a_watcher_that_is_killed_sees_each_inspection_once_and_tells_each_incid
     homes: tuple[Home, Home],
 ) -> None:
     killed, calm = homes
-    inspections = kill_under_traffic(killed, kills=5, seed=SEED)
+    inspections = kill_under_traffic(killed, kills=6, seed=SEED)
     assert seen_otherwise_than_once(killed, inspections) == []
     watch_in_peace(calm, inspections, SEED)
     found = killed.outcome()

@@ -1,4 +1,6 @@
-"""A process that watches, killed at random moments while inspections keep coming, and what is left of its promises.
+"""A process that watches, killed while inspections keep coming, and what is left of its promises.
+
+Of three kills, two come while it writes to the database and one at a random moment.
 
     PYTHONPATH=tests/serving python tests/monitoring/watcher_kills.py 100
 
@@ -9,6 +11,7 @@ its database and the kills are real.
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -66,7 +69,7 @@ class Home:
         environment = {
             **os.environ,
             "DENTWATCH_HOME": str(self.folder),
-            "DENTWATCH_MONITORING__LOOK_SECONDS": "0.05",
+            "DENTWATCH_MONITORING__LOOK_SECONDS": "0.001",
             "DENTWATCH_MONITORING__ONE_IN": "100000",
         }
         with (
@@ -119,17 +122,20 @@ def kill_under_traffic(place: Home, kills: int, seed: int) -> int:
     Returns how many inspections came.
     """
     coming = _arm(place, seed)
-    over = threading.Event()
+    over, sending = threading.Event(), threading.Lock()
     sent = [_REFERENCE]
-    sender = threading.Thread(target=_send, args=(place, coming, over, sent))
+    sender = threading.Thread(target=_send, args=(place, coming, over, sending, sent))
     sender.start()
     rng = random.Random(seed)
     try:
-        for _ in range(kills):
+        for number in range(kills):
             seen = place.updates
             with place.watched() as process:
                 until(lambda seen=seen: place.updates > seen, _PATIENCE)  # one that is just starting does nothing yet
-                time.sleep(rng.uniform(0.0, 0.5))
+                if number % 3 == 2:
+                    time.sleep(rng.uniform(0.0, 0.5))
+                else:
+                    until(lambda: _writes(place, sending), _PATIENCE)
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
             _forget_the_dead(place)
@@ -169,13 +175,30 @@ def _see_all(place: Home, inspections: int) -> None:
         until(lambda: place.updates >= inspections, _PATIENCE)
 
 
-def _send(place: Home, coming: Iterator[KeptInspection], over: threading.Event, sent: list[int]) -> None:
+def _send(
+    place: Home, coming: Iterator[KeptInspection], over: threading.Event, sending: threading.Lock, sent: list[int]
+) -> None:
     while not over.wait(0.002):
         with place.database.reading() as connection:
             waiting = feed.count_unseen(connection)
         if waiting < _MOST_WAITING:
-            keep(place.database, next(coming))
+            with sending:
+                keep(place.database, next(coming))
             sent[0] += 1
+
+
+def _writes(place: Home, sending: threading.Lock) -> bool:
+    """Whether another process is within a writing transaction."""
+    with (
+        sending,
+        closing(sqlite3.connect(place.folder / "dentwatch.db", timeout=0, isolation_level=None)) as connection,
+    ):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # the database is locked
+            return True
+        connection.execute("ROLLBACK")
+        return False
 
 
 def _forget_the_dead(place: Home) -> None:
