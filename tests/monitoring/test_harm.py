@@ -172,6 +172,21 @@ def test_each_cause_is_remade_so_that_its_statistics_move_all_the_way() -> None:
             assert abs(moved.sum()) > 0.8 * np.abs(moved).sum() > 0, (cause, way.name)
 
 
+def test_darkness_is_remade_without_noise_with_a_little_and_with_much() -> None:
+    noise_of = {}
+    for way in REMAKES["dark"].ways:
+        dark = photo_statistics(way.apply(STREET, 3, np.random.default_rng(0)))
+        assert dark.luma_mean == pytest.approx(
+            photo_statistics(over_exposure(STREET, -3, np.random.default_rng(0))).luma_mean, rel=0.1
+        )
+        noise_of[way.name] = dark.noise
+    clean, little, much = (
+        noise_of[name] for name in ("under-exposure", "low light with a little noise", "low light with its noise")
+    )
+    assert clean < 0.7 * little
+    assert little < 0.7 * much
+
+
 def _way(name: str, amounts: tuple[float, ...]) -> Way:
     return Way(name, "steps", amounts, lambda rgb, amount, rng: rgb)
 

@@ -1,7 +1,7 @@
 """How each cause of drift is re-made on photos, and by which statistics one sees that it is as strong as in production.
 
-Causes are those that :mod:`dentwatch.monitoring.drift.causes` names. One that comes in several ways (darkness with or
-without the noise of an ISO that rose) is re-made in each of them, and the one that fits best counts.
+Causes are those that :mod:`dentwatch.monitoring.drift.causes` names. One that comes in several ways (darkness without
+noise, or with that of a low or high ISO) is re-made in each of them, and the one that fits best counts.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from dentwatch.data.degradation import Photo, defocus, jpeg, low_light, motion, noise, over_exposure, veil
-from dentwatch.data.linear_light import LINEAR, encode
+from dentwatch.data.linear_light import LINEAR, darken, encode
 from dentwatch.errors import DataError
 from dentwatch.records.model_bundle import Adaptation
 
 Apply = Callable[[Photo, float, np.random.Generator], Photo]
 
 _AIRLIGHT = 0.8  # what fog adds, as a share of white
+_LOWER_ISO = 2.0  # stops below the ISO of an ordinary low light: a quarter of its photon noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ def _under_exposure(rgb: Photo, stops: float, rng: np.random.Generator) -> Photo
     return over_exposure(rgb, -stops, rng)
 
 
+def _low_light_little_noise(rgb: Photo, stops: float, rng: np.random.Generator) -> Photo:
+    """As dark as ``low_light``: more light reaches the sensor, and the camera amplifies it less."""
+    return darken(rgb, _LOWER_ISO - stops, rng, amplified=-_LOWER_ISO)
+
+
 def _gaussian(rgb: Photo, sigma: float, _rng: np.random.Generator) -> Photo:
     return np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma / 1000 * max(rgb.shape[:2])), np.uint8)
 
@@ -87,6 +93,7 @@ REMAKES: dict[str, Remake] = {
         (
             Way("under-exposure", "stops less light", _STOPS, _under_exposure),
             Way("low light with its noise", "stops less light", _STOPS, low_light),
+            Way("low light with a little noise", "stops less light", _STOPS, _low_light_little_noise),
         ),
     ),
     "overexposed": Remake((*_LIGHT, "bright_clip"), (Way("over-exposure", "stops more light", _STOPS, over_exposure),)),
