@@ -145,3 +145,12 @@ def test_small_pictures_are_small_and_keep_their_shape(house: House) -> None:
     with Image.open(BytesIO(small.content)) as picture:
         assert picture.size == (128, 64)
     assert_problem(house.service.client.get(path, params={"side": 9}, headers=house.headers("seller")), 422)
+
+
+def test_two_inspections_of_a_vehicle_are_compared_on_the_page(house: House, visit: Callable[..., "Page"]) -> None:
+    house.inspect(vehicle_id="VIN-TWICE")
+    later = house.inspect(("dent", 100, 100, 80, 80), vehicle_id="VIN-TWICE")
+    page = visit(f"/inspections/{later['id']}", role="seller")
+    page.get_by_role("button", name="Compare").click()
+    page.locator("#changes .pill").wait_for()
+    assert page.locator("#changes li").inner_text() == "not comparable dent: no other photo shows this place"

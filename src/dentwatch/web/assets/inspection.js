@@ -103,3 +103,45 @@ rating?.addEventListener("submit", async (event) => {
   rating.elements.comment.value = "";
   toast("Thank you.");
 });
+
+// Before and after.
+const changes = document.getElementById("changes");
+const SAID = { new: ["bad", "new"], known: ["plain", "known before"], gone: ["good", "gone"], not_comparable: ["info", "not comparable"] };
+const WHY = {
+  not_seen: "no other photo shows this place",
+  too_small: "the other photos show this place too small",
+  other_damage_there: "the other photos show other damage there",
+  looks_the_same: "the place looks alike in both: it may have been missed once",
+};
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-compare]");
+  if (!button) return;
+  const [earlier, later] = button.dataset.earlier === "true" ? [button.dataset.compare, id] : [id, button.dataset.compare];
+  const path = `/v1/vehicles/${encodeURIComponent(changes.dataset.vehicle)}/changes?earlier=${earlier}&later=${later}`;
+  changes.textContent = "Comparing the photos…";
+  const found = await during(button, () => send("GET", path));
+  if (!found) return (changes.textContent = "");
+  changes.replaceChildren(...lines(found));
+});
+
+function lines(found) {
+  if (found.changes.length === 0) return [paragraph("Neither inspection shows damage.")];
+  const list = document.createElement("ul");
+  list.className = "plain";
+  for (const change of found.changes) {
+    const line = document.createElement("li");
+    const [kind, said] = SAID[change.status];
+    line.append(pill(kind, said), ` ${change.label.replaceAll("_", " ")}${change.reason ? `: ${WHY[change.reason]}` : ""}`);
+    list.append(line);
+  }
+  const models = "Two model versions answered, so that some of this may be their difference.";
+  return found.same_model ? [list] : [list, paragraph(models)];
+}
+
+function pill(kind, text) {
+  return Object.assign(document.createElement("span"), { className: `pill ${kind}`, textContent: text });
+}
+
+function paragraph(text) {
+  return Object.assign(document.createElement("p"), { className: "hint", textContent: text });
+}
