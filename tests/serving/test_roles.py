@@ -309,7 +309,7 @@ def test_an_idempotency_key_belongs_to_who_used_it(house: House) -> None:
 
 
 def test_what_is_not_there_is_closed_too(house: House) -> None:
-    for path in ("/", "/docs", "/v1", "/v1/inspections/", "/../etc/passwd", "/openapi.json/x"):
+    for path in ("/docs", "/v1", "/v1/inspections/", "/../etc/passwd", "/openapi.json/x"):
         assert_problem(house.get("none", path), 401, "key-missing")
         assert house.get("viewer", path).status_code in (404, 405, 307)
     assert_problem(house.service.client.get("/v1/inspections", headers={"X-API-Key": "dw_a_b"}), 401, "key-refused")

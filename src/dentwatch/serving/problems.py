@@ -154,7 +154,8 @@ def _on_unexpected_error(request: Request, error: Exception) -> Response:
 
 
 def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
-    page: ErrorPage | None = getattr(request.app.state, "error_page", None)
+    app = request.scope.get("app")  # none where middleware answers by itself
+    page: ErrorPage | None = getattr(getattr(app, "state", None), "error_page", None)
     if page is not None and (shown := page(request, problem)) is not None:
         shown.headers.update(headers or {})
         return shown
