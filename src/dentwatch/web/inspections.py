@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import model_validator
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -10,15 +10,16 @@ from starlette.responses import Response
 from dentwatch.records import inspections, opinions
 from dentwatch.records.inspections import InspectionFilter, KeptInspection
 from dentwatch.records.labels import LABELS
+from dentwatch.serving.access import require
 from dentwatch.serving.intake import document_of
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.routes.inspections import InspectionQuery, cursor_at, document_for, number_of, visible
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed, page, show
+from dentwatch.web.pages import page, show
 
 _ON_A_PAGE = 30
 
-See = allowed(Permission.SEE_INSPECTIONS)
+See = Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
 
 
 class PageQuery(InspectionQuery):
@@ -35,7 +36,7 @@ def router(runtime: Runtime) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @page(routes, "/inspections")
-    async def listed(request: Request, caller: See, query: Annotated[PageQuery, Query()]) -> Response:  # type: ignore[valid-type]
+    async def listed(request: Request, caller: See, query: Annotated[PageQuery, Query()]) -> Response:
         given = query.model_dump(exclude={"cursor", "limit"}, exclude_none=True)
         wanted = InspectionFilter(owner=caller.sees_only, **given)
         before = None if query.cursor is None else number_of(query.cursor)
@@ -55,7 +56,7 @@ def router(runtime: Runtime) -> APIRouter:
         )
 
     @page(routes, "/inspections/{inspection_id}")
-    async def one(request: Request, inspection_id: str, caller: See) -> Response:  # type: ignore[valid-type]
+    async def one(request: Request, inspection_id: str, caller: See) -> Response:
         kept = await visible(runtime, caller, inspection_id)
         said = await runtime.intake.read(lambda connection: _said(connection, kept, caller))
         document = document_for(caller, document_of(kept))
