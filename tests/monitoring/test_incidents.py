@@ -91,6 +91,17 @@ def test_a_cause_that_turns_out_otherwise_is_revised(database: Database) -> None
     assert kinds(database, first) == ["opened", "revised"]
 
 
+def test_what_was_noticed_first_gives_way_to_the_stronger_change_that_it_comes_along_with(database: Database) -> None:
+    smooth = replace(DARK, cause="noisy", channel="optics", evidence={"settled": False})
+    dark = replace(DARK, evidence={"settled": False})
+    settled = {"settled": True}
+    first, _, along, last = signalled(
+        database, smooth, dark, replace(smooth, primary=False, evidence=settled), replace(dark, evidence=settled)
+    )
+    assert (first.cause, along.cause, along.is_settled) == ("noisy", "noisy", False)
+    assert (last.cause, last.summary, last.is_settled) == ("dark", DARK.summary, True)
+
+
 def test_a_level_rises_with_the_harm_and_never_falls(database: Database) -> None:
     [incident] = signalled(database, DARK)
     levels = []

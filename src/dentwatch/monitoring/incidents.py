@@ -107,8 +107,10 @@ class Incident:
 
     @property
     def is_settled(self) -> bool:
-        """Whether its cause will not be judged anew."""
-        return bool(self.evidence[self.leading].get("settled", True))
+        """Whether its cause will not be judged anew, nor give way to a stronger one that came a little later."""
+        lead = self.evidence[self.leading]
+        gives_way = not lead["primary"] and any(one["primary"] for one in self.evidence.values())
+        return bool(lead.get("settled", True)) and not gives_way
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -290,8 +292,10 @@ def _says_more(signal: Signal, incident: Incident) -> bool:
     """Whether the signal names the drift better.
 
     One slice does, while others like it stayed calm, instead of the whole; a change of the photos does, instead of what
-    the model says about them.
+    the model says about them; a primary change does, instead of one that was noticed first and comes along with it.
     """
+    if not incident.evidence[incident.leading]["primary"]:
+        return True
     narrower = incident.slice == WHOLE and signal.slice != WHOLE and bool(signal.evidence.get("calm"))
     earlier = incident.leading.endswith(f"/{OUTPUTS}") and signal.channel != OUTPUTS
     return (narrower and signal.cause == incident.cause) or (earlier and (narrower or signal.slice == incident.slice))
