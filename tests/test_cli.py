@@ -1,5 +1,6 @@
 """The front door: every command explains itself, answers programs and people, and fails in one readable paragraph."""
 
+import io
 import json
 import os
 import shutil
@@ -57,6 +58,7 @@ CALLS = {
     "prices check": "prices check",
     "keys create": "keys create shop --role seller",
     "keys list": "keys list",
+    "keys password": "keys password lot --stdin",
     "keys revoke": "keys revoke lot",
     "audit list": "audit list",
     "audit verify": "audit verify",
@@ -142,6 +144,7 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyte
 
     def call(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["dentwatch", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO("a password on a line\n"))
         settings.load.cache_clear()
         with pytest.raises(SystemExit) as stop:
             cli.main()

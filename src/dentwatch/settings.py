@@ -257,9 +257,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".dentwatch"), description="Folder that holds all state.")
     photos_url: str | None = Field(None, description="fsspec URL of the photo store; default: `photos` in home.")
-    datasets_url: str | None = Field(
-        None, description="fsspec URL of the dataset versions; default: `datasets` in home."
-    )
+    datasets_url: str | None = Field(None, description="fsspec URL of dataset versions; default: `datasets` in home.")
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database; default: SQLite, `dentwatch.db` in home."
     )
@@ -345,9 +343,9 @@ def names() -> dict[str, FieldInfo]:
     for name, field in Settings.model_fields.items():
         group = field.annotation
         if isinstance(group, type) and issubclass(group, Group):
-            found |= {_variable(name, member): inner for member, inner in group.model_fields.items()}
+            found |= {variable(name, member): inner for member, inner in group.model_fields.items()}
         else:
-            found[_variable(name)] = field
+            found[variable(name)] = field
     return found
 
 
@@ -369,13 +367,14 @@ def _file() -> Path:
     return Path(os.environ.get(f"{_PREFIX}HOME") or ".dentwatch") / "settings.toml"
 
 
-def _variable(*parts: object) -> str:
+def variable(*parts: object) -> str:
+    """The name of a setting in the environment: of its group, where it has one, and its own."""
     return _PREFIX + _SEPARATOR.join(str(part).upper() for part in parts)
 
 
 def _refused(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
-    name = _variable(*first["loc"])
+    name = variable(*first["loc"])
     in_environment = name in os.environ
     place = "the environment" if in_environment else str(_file()) if _file().exists() else "the defaults"
     if first["type"] == "extra_forbidden":

@@ -61,6 +61,12 @@ EXPECTED = {
     "GET /v1/vehicles/{vehicle_id}/changes":          "401   200   200   200   200   200",
     "POST /v1/listings":                              "401   403   200   403   403   200",
     "GET /metrics":                                   "401   403   403   403   200   200",
+    "POST /v1/audit/verification":                    "401   403   403   403   200   200",
+    "POST /v1/alerts/test":                           "401   403   403   403   403   200",
+    "GET /v1/keys":                                   "401   403   403   403   403   200",
+    "POST /v1/keys":                                  "401   403   403   403   403   201",
+    "DELETE /v1/keys/{name}":                         "401   403   403   403   403   200",
+    "PUT /v1/keys/{name}/password":                   "401   403   403   403   403   200",
     "GET /v1/incidents":                              "401   200   403   200   200   200",
     "GET /v1/incidents/{incident_id}":                "401   200   403   200   200   200",
     "POST /v1/incidents/{incident_id}/notes":         "401   403   403   403   200   200",
@@ -109,6 +115,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/disputes": {"json": {"reason": "that is dirt"}},
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
     "POST /v1/listings": {"json": _LISTING},
+    "POST /v1/keys": {"json": {"name": "another", "role": "viewer"}},
+    "PUT /v1/keys/{name}/password": {"json": {"password": "a long enough one"}},
     "POST /v1/annotations": {"content": _ZIP},
     **{f"POST /v1/reviews/{one}": {"json": {}} for one in ("next", "{number}", "{number}/claim", "{number}/release")},
     "POST /v1/rollouts/{number}/decision": {"json": {"decision": "vetoed", "reason": "It calls reflections dents."}},
@@ -142,7 +150,7 @@ class House:
             "inspection_id": self.own[0],
             "position": 0,
             "vehicle_id": "OWN",
-            "name": "dentwatch",
+            "name": self.new_key() if "/v1/keys" in route else "dentwatch",
             "version": version,
             "incident_id": self.new_incident() if "{incident_id}" in route else "",
             "batch_id": self.new_batch() if "{batch_id}" in route else "",
@@ -168,6 +176,13 @@ class House:
     def new_batch(self) -> str:
         """The id of a batch that lies in the inbox."""
         return keep_upload(Settings(home=self.service.home), "a", _ZIP).id
+
+    def new_key(self) -> str:
+        """The name of a key that nobody uses."""
+        name = f"key {uuid.uuid4()}"
+        with Database.of(Settings(home=self.service.home)).writing() as connection:
+            api_keys.create(connection, name, Role.VIEWER, "test")
+        return name
 
     def new_rollout(self) -> int:
         """The number of a model version that sees photos in the shadow."""

@@ -1,5 +1,6 @@
 """``dentwatch keys``: who may use the service."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,6 +57,32 @@ def list_keys(as_json: JsonOption = False) -> None:
         out.print(_table(keys))
     else:
         out.print("There are no keys yet; `dentwatch keys create` makes one.", highlight=False)
+
+
+@app.command(epilog="Example: `dentwatch keys password ada`")
+def password(
+    name: NameArgument,
+    from_stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read the password from the first line of stdin instead of asking for it.")
+    ] = False,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the password with which a key's holder signs in to the pages; whoever is signed in with it is signed out."""
+    from dentwatch import settings
+    from dentwatch.records import passwords
+    from dentwatch.records.database import Database
+
+    if from_stdin:
+        given = sys.stdin.readline().rstrip("\n")
+    else:
+        given = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
+    with Database.of(settings.load()).writing() as connection:
+        key = passwords.set_password(connection, name, given, actor_of(actor))
+    if as_json:
+        print_json(key.as_document())
+    else:
+        out.print(f"{name} can sign in to the pages with that password.", markup=False)
 
 
 @app.command(epilog="Example: `dentwatch keys revoke shop`")

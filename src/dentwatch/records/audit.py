@@ -138,6 +138,25 @@ def entries(
         yield from _read(connection, select(newest).order_by(newest.c.number))
 
 
+def page(
+    connection: Connection,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """Up to ``limit`` entries with a number below ``before``, newest first; raises :class:`AuditError` as above."""
+    wanted = {"actor": actor, "action": action, "subject": subject}
+    query = select(*_RAW).where(
+        *(audit_entries.c[name] == value for name, value in wanted.items() if value is not None)
+    )
+    if before is not None:
+        query = query.where(audit_entries.c.number < before)
+    return list(_read(connection, query.order_by(audit_entries.c.number.desc()).limit(limit)))
+
+
 def verify(database: Database, expected: Mark | None = None) -> Mark:
     """Read the whole log, a few hundred entries in memory at a time, and return the mark of its end.
 

@@ -14,6 +14,7 @@ from dentwatch.serving.room import Room
 from dentwatch.serving.routes import (
     health,
     inspections,
+    keys,
     listings,
     metrics,
     opinions,
@@ -53,7 +54,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for router in (inspections, photo_checks, photos, reports, opinions, vehicles, listings, metrics):
+    for router in (inspections, photo_checks, photos, reports, opinions, vehicles, listings, keys, metrics):
         app.include_router(router.router(runtime))
     for further in routers:
         app.include_router(further(runtime))

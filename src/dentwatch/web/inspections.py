@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import model_validator
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -15,20 +14,15 @@ from dentwatch.serving.intake import document_of
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.routes.inspections import InspectionQuery, cursor_at, document_for, number_of, visible
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import page, show
+from dentwatch.web.pages import PageQuery, page, show
 
 _ON_A_PAGE = 30
 
 See = Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
 
 
-class PageQuery(InspectionQuery):
-    """The same as a form sends it, which names empty fields, too."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty_fields(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+class ListQuery(PageQuery, InspectionQuery):
+    """Which inspections the page shows."""
 
 
 def router(runtime: Runtime) -> APIRouter:
@@ -36,7 +30,7 @@ def router(runtime: Runtime) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @page(routes, "/inspections")
-    async def listed(request: Request, caller: See, query: Annotated[PageQuery, Query()]) -> Response:
+    async def listed(request: Request, caller: See, query: Annotated[ListQuery, Query()]) -> Response:
         given = query.model_dump(exclude={"cursor", "limit"}, exclude_none=True)
         wanted = InspectionFilter(owner=caller.sees_only, **given)
         before = None if query.cursor is None else number_of(query.cursor)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Request
 from fastapi.encoders import jsonable_encoder
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, model_validator
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dentwatch.serving import access
@@ -40,6 +41,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
 """What a page may load: its own scripts and styles, and nothing from elsewhere."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+class PageQuery(BaseModel):
+    """The query of a page: forms name empty fields, too, and they are left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,12 +72,14 @@ def without(query: Mapping[str, Any], *names: str, **instead: Any) -> str:
     return urlencode({**plain, **instead})
 
 
-def code(text: Any) -> Markup:
-    """Text that is to be typed as it stands."""
-    return Markup("<code>{}</code>").format(escape(text))
+def prose(text: str) -> Markup:
+    """A sentence in which what stands between backticks is to be typed as it stands."""
+    parts = text.split("`")
+    shown = (Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+    return Markup("").join(shown)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (percent, number, short, money, words, brief, moment, counted, code, confidence, without)
+    for function in (percent, number, short, money, words, brief, moment, counted, prose, confidence, without)
 }
