@@ -103,7 +103,7 @@ def test_a_step_that_fails_is_tried_again_and_then_given_up(database: Database) 
 
 def test_a_step_whose_process_always_dies_is_given_up(database: Database) -> None:
     asked(database)
-    for _ in range(journal.MOST_ATTEMPTS):
+    for _ in range(journal.MOST_DEATHS):
         run_out(database)
         claimed(database, "a")
     assert now(database).state == "failed"

@@ -23,7 +23,11 @@ LEASE = timedelta(seconds=30)
 """How long a claim holds without being renewed."""
 
 MOST_ATTEMPTS = 3
-"""A step that failed, or whose process died, so often is given up."""
+"""A step that failed is given up once it was tried so often."""
+
+MOST_DEATHS = 10
+"""A step whose process died is given up once it was tried so often: a machine that is restarted is not its fault, but
+one that brings its process down each time must not do so for ever."""
 
 _FIRST_PAUSE = timedelta(seconds=30)  # before a step that failed is tried again; then twice as long
 
@@ -50,15 +54,15 @@ def ask(connection: Connection, wish: Ask) -> bool:
 def claim(connection: Connection, holder: str, key: str | None = None) -> Step | None:
     """Claim the step ``key``, or the oldest that is due; None where there is none to be had.
 
-    One whose process died :data:`MOST_ATTEMPTS` times fails here instead.
+    One whose process died :data:`MOST_DEATHS` times fails here instead.
     """
     rows, now = loop_steps, _now()
     query = select(rows).where(_is_due(now)).order_by(rows.c.not_before, rows.c.number).limit(1)
     if key is not None:
         query = query.where(rows.c.key == key)
     while (row := connection.execute(query.with_for_update(skip_locked=True)).first()) is not None:
-        if row.attempts >= MOST_ATTEMPTS:
-            died = f"The process that carried it out died {MOST_ATTEMPTS} times."
+        if row.attempts >= MOST_DEATHS:
+            died = f"The process that carried it out died again and again: it was tried {MOST_DEATHS} times."
             _change(connection, row.key, state="failed", finished_at=now, claimed_by=None, error=row.error or died)
             audit.append(connection, SYSTEM, "loop.failed", row.key, {"error": row.error or died})
             continue

@@ -152,7 +152,7 @@ class Follower:
         recent = [*(monitors.measure(one) for one in earlier), *watched]
         signals = [
             signal_of(alarmed, [one for one in recent if one.inspection.is_in(alarmed.slice)], monitors.reference)
-            for alarmed in sorted(news, key=lambda one: (not one.alarm.primary, -one.alarm.evidence))
+            for alarmed in sorted(news, key=lambda one: (_place(one, known), -one.alarm.evidence))
         ]
         return [signal for signal in signals if signal is not None]
 
@@ -205,6 +205,13 @@ def _is_known(alarmed: Alarmed, known: Iterable[dict[str, dict[str, Any]]]) -> b
         return False
     is_final = evidence["settled"] or not alarmed.settled
     return bool(is_final and evidence["cause"] == alarmed.alarm.cause)
+
+
+def _place(alarmed: Alarmed, known: Iterable[dict[str, dict[str, Any]]]) -> int:
+    """In which order signals are told: what leads opens an incident, unless what it comes along with has opened it."""
+    if alarmed.alarm.primary:
+        return 1
+    return 0 if any(alarmed.key in one for one in known) else 2
 
 
 def _recovered(incident: Incident) -> str:
