@@ -243,6 +243,15 @@ def _sentence(change: "Promotion") -> str:
 
 
 def _report(change: "Promotion", as_json: bool) -> None:
+    """Put a change on the audit log, and say what it was."""
+    from dentwatch import settings
+    from dentwatch.records import audit
+    from dentwatch.records.database import Database
+
+    if change.version != change.previous:
+        with closing(Database.of(settings.load())) as database, database.writing() as connection:
+            details = {"previous": change.previous, "reason": change.reason}
+            audit.append(connection, change.actor, f"model.{change.action}", str(change.version), details)
     if as_json:
         print_json(_document(change))
     elif change.version == change.previous:
