@@ -82,6 +82,10 @@ EXPECTED = {
     "POST /v1/reviews/{number}":                      "401   403   403   200   403   200",
     "POST /v1/annotations":                           "401   403   403   202   202   202",
     "GET /v1/annotations/{batch_id}":                 "401   403   403   200   200   200",
+    "POST /v1/annotations/{batch_id}/decision":       "401   403   403   409   409   409",  # it is not in quarantine
+    "POST /v1/contradictions/{contradiction_id}/decision":
+                                                      "401   403   403   409   409   409",  # there is none
+    "GET /v1/datasets/{version}/photos/{photo_id}":   "401   404   403   404   404   404",  # nor a dataset version
     "GET /v1/rollouts":                               "401   403   403   403   200   200",
     "POST /v1/rollouts/{number}/decision":            "401   403   403   403   200   200",
     "POST /invocations":                              "401   403   403   403   200   200",
@@ -119,6 +123,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PUT /v1/keys/{name}/password": {"json": {"password": "a long enough one"}},
     "POST /v1/annotations": {"content": _ZIP},
     **{f"POST /v1/reviews/{one}": {"json": {}} for one in ("next", "{number}", "{number}/claim", "{number}/release")},
+    "POST /v1/annotations/{batch_id}/decision": {"json": {"decision": "reject", "reason": "It is shuffled."}},
+    "POST /v1/contradictions/{contradiction_id}/decision": {"json": {"take": "claimed", "reason": "It is a dent."}},
     "POST /v1/rollouts/{number}/decision": {"json": {"decision": "vetoed", "reason": "It calls reflections dents."}},
     **{
         f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
@@ -151,7 +157,9 @@ class House:
             "position": 0,
             "vehicle_id": "OWN",
             "name": self.new_key() if "/v1/keys" in route else "dentwatch",
-            "version": version,
+            "version": "latest" if "/v1/datasets/" in route else version,
+            "photo_id": "0" * 64,
+            "contradiction_id": "0" * 10,
             "incident_id": self.new_incident() if "{incident_id}" in route else "",
             "batch_id": self.new_batch() if "{batch_id}" in route else "",
             "number": self.new_review()

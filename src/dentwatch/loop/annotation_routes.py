@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse
 
 from dentwatch.errors import LoopError, SourceError
+from dentwatch.loop import dataset_routes
 from dentwatch.loop.batch_states import BatchState, state_of
 from dentwatch.loop.upload import keep_upload
 from dentwatch.records import audit
@@ -104,6 +105,7 @@ def router(runtime: Runtime) -> APIRouter:
         """Its state, and once it was judged the checks, what was set aside, and what it changed."""
         return BatchAnswer.of(await runtime.intake.in_thread(_state, runtime, batch_id))
 
+    dataset_routes.add(routes, runtime)
     return routes
 
 

@@ -21,11 +21,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dentwatch.errors import DatasetError
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.dataset_info import DatasetInfo, Tally
-from dentwatch.records.manifest import RowSorter, read_manifest, write_manifest
+from dentwatch.records.manifest import (
+    RowSorter,
+    find_row,
+    read_annotators,
+    read_manifest,
+    read_photo_ids,
+    write_manifest,
+)
 from dentwatch.records.photo_figures import PhotoFigures
 from dentwatch.records.place import Place
 from dentwatch.records.set_aside import SetAside
-from dentwatch.records.side_tables import read_figures, read_set_aside, write_figures, write_set_aside
+from dentwatch.records.side_tables import read_figures, read_set_aside, read_statistic, write_figures, write_set_aside
 
 __all__ = ["Catalog", "DatasetInfo", "DatasetStore", "DatasetVersion"]
 
@@ -52,6 +59,21 @@ class DatasetVersion:
                     continue
                 yield record
 
+    def photo(self, photo_id: str) -> PhotoRecord | None:
+        """The row of one photo; None where it is not in this version."""
+        with self._place.open(f"{self.id}/manifest.parquet") as file:
+            return find_row(file, photo_id)
+
+    def photo_ids(self) -> list[str]:
+        """The ids of all photos, sorted."""
+        with self._place.open(f"{self.id}/manifest.parquet") as file:
+            return read_photo_ids(file)
+
+    def annotators(self) -> list[str | None]:
+        """Who drew each box, where that is known."""
+        with self._place.open(f"{self.id}/manifest.parquet") as file:
+            return read_annotators(file)
+
 
 class Catalog(BaseModel):
     """Which files of the store count; replaced as a whole."""
@@ -73,6 +95,15 @@ class DatasetStore:
     def versions(self) -> list[DatasetInfo]:
         """Every version, newest last."""
         return [self._info(version) for version in self._catalog().versions]
+
+    def newest(self, limit: int, skipping: int = 0) -> list[DatasetInfo]:
+        """Up to ``limit`` versions, newest first, after the newest ``skipping`` of them."""
+        newest_first = self._catalog().versions[::-1]
+        return [self._info(version) for version in newest_first[skipping : skipping + limit]]
+
+    def count(self) -> int:
+        """How many versions there are."""
+        return len(self._catalog().versions)
 
     def latest(self) -> DatasetVersion | None:
         """The newest version, if there is one."""
@@ -170,6 +201,12 @@ class DatasetStore:
         for name in self._catalog().figures:
             with self.place.open(name) as file:
                 yield from read_figures(file)
+
+    def statistic(self, name: str) -> Iterator[tuple[str, float]]:
+        """One statistic of every photo that was ever accepted, by photo id, streamed."""
+        for file_name in self._catalog().figures:
+            with self.place.open(file_name) as file:
+                yield from read_statistic(file, name)
 
     def _catalog(self) -> Catalog:
         data = self.place.read(_CATALOG)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dentwatch.errors import DatasetError
@@ -116,3 +117,22 @@ def read_manifest(file: IO[bytes]) -> Iterator[PhotoRecord]:
     for batch in pq.ParquetFile(file).iter_batches(batch_size=512):
         for plain in batch.to_pylist():
             yield record_from_plain(plain)
+
+
+def find_row(file: IO[bytes], photo_id: str) -> PhotoRecord | None:
+    """The row of one photo; of a manifest only the row group is read in which it would lie."""
+    table = pq.read_table(file, filters=[("photo_id", "=", photo_id)])
+    return next((record_from_plain(plain) for plain in table.to_pylist()), None)
+
+
+def read_photo_ids(file: IO[bytes]) -> list[str]:
+    """The ids of all photos of a manifest, sorted; nothing else is read."""
+    ids: list[str] = pq.ParquetFile(file).read(columns=["photo_id"])["photo_id"].to_pylist()
+    return ids
+
+
+def read_annotators(file: IO[bytes]) -> list[str | None]:
+    """Who drew each box of a manifest, where that is known."""
+    boxes = pc.list_flatten(pq.ParquetFile(file).read(columns=["annotations"])["annotations"])
+    drawn: list[str | None] = pc.struct_field(boxes, "annotator").to_pylist()
+    return drawn

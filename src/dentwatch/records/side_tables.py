@@ -77,6 +77,14 @@ def read_figures(file: IO[bytes]) -> Iterator[PhotoFigures]:
             yield PhotoFigures(row.pop("photo_id"), row.pop("perceptual_hash"), row.pop("mirrored_hash"), row)
 
 
+def read_statistic(file: IO[bytes], name: str) -> Iterator[tuple[str, float]]:
+    """Photo id and one statistic of each photo of a file; nothing for a statistic that was not measured then."""
+    figures = pq.ParquetFile(file)
+    if name in figures.schema_arrow.names:
+        for batch in figures.iter_batches(columns=["photo_id", name]):
+            yield from zip(batch["photo_id"].to_pylist(), batch[name].to_pylist(), strict=True)
+
+
 def _figures_schema(names: Iterable[str]) -> Any:
     hashes = [("perceptual_hash", pa.uint64()), ("mirrored_hash", pa.uint64())]
     return pa.schema([("photo_id", pa.string()), *hashes, *[(name, pa.float64()) for name in names]])

@@ -1,6 +1,20 @@
 """All routers of the pages, for :func:`dentwatch.serving.api.create_app`."""
 
-from dentwatch.web import assets_routes, audit, inspect, inspections, live, overview, review, settings_page, signing_in
+from dentwatch.web import (
+    assets_routes,
+    audit,
+    changing_models,
+    comparing,
+    data,
+    inspect,
+    inspections,
+    live,
+    models,
+    overview,
+    review,
+    settings_page,
+    signing_in,
+)
 
 ROUTERS = [
     assets_routes.router,
@@ -10,6 +24,10 @@ ROUTERS = [
     inspect.router,
     inspections.router,
     review.router,
+    data.router,
+    comparing.router,
+    models.router,
+    changing_models.router,
     audit.router,
     settings_page.router,
 ]
