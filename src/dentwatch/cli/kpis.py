@@ -1,7 +1,5 @@
 """``dentwatch kpis``: what the business steers by."""
 
-import csv
-import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +9,6 @@ from dentwatch.cli.kpi_tables import show
 from dentwatch.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from dentwatch.monitoring.kpis.report import Report
     from dentwatch.monitoring.kpis.totals import Period
 
 
@@ -52,7 +49,7 @@ def kpis(
     if as_json:
         print_json(made.as_document())
     elif as_csv:
-        _print_csv(made)
+        typer.echo(made.as_csv(), nl=False)
     else:
         show(made)
 
@@ -68,13 +65,3 @@ def _period(since: datetime | None, until: datetime | None) -> "Period":
         return Period.named(day(since), day(until), DAYS, datetime.now(UTC).date())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since, --until") from error
-
-
-def _print_csv(made: "Report") -> None:
-    document = made.as_document()
-    period = {name: document[name] for name in ("since", "until", "channel", "model")}
-    rows = [{**period, "group": group["name"], **kpi} for group in document["groups"] for kpi in group["kpis"]]
-    names = list(rows[0]) if rows else [*period, "group", "name", "value"]
-    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)

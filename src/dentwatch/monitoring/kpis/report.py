@@ -1,5 +1,7 @@
 """The KPIs of a period: each with value, interval, sample, target and trend, or with what would give it a value."""
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -83,6 +85,19 @@ class Report:
     def as_document(self) -> dict[str, Any]:
         """It as JSON values."""
         return {**asdict(self), "since": self.since.isoformat(), "until": self.until.isoformat()}
+
+    def as_csv(self) -> str:
+        """A line per figure, with a heading, for spreadsheets."""
+        document = self.as_document()
+        period = {name: document[name] for name in ("since", "until", "channel", "model")}
+        rows = [{**period, "group": group["name"], **kpi} for group in document["groups"] for kpi in group["kpis"]]
+        written = io.StringIO()
+        writer = csv.DictWriter(
+            written, list(rows[0]) if rows else [*period, "group", "name", "value"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+        return written.getvalue()
 
 
 def report(connection: Connection, settings: KpiSettings, scope: Scope, by: Grouping | None = None) -> Report:

@@ -34,5 +34,7 @@ document.addEventListener("change", (event) => {
   if (event.target.form?.matches("[data-filter]")) event.target.form.requestSubmit();
 });
 
+document.querySelector("[data-print]")?.addEventListener("click", () => print());
+
 localise(document);
 follow(document.querySelector("main[data-live]"));
