@@ -14,6 +14,7 @@ from dentwatch.errors import ModelError
 from dentwatch.records.model_versions import digest_of
 from dentwatch.records.registry import Registry, champion, export, resolve
 from dentwatch.records.registry_peek import Glimpse, peek
+from dentwatch.records.registry_view import RegistryView, view
 from dentwatch.records.tracking import ensure_experiment, open_client
 
 
@@ -243,3 +244,29 @@ def test_list_reads_many_versions(registry: Registry, tmp_path: Path) -> None:
         client.create_model_version("dentwatch", source=first.source, tags=tags)
     assert [version.number for version in registry.versions()] == list(range(1, 32))
     assert registry.get(first.digest).number == 31
+
+
+def test_the_view_of_the_registry_is_what_mlflow_says_without_importing_it(registry: Registry, tmp_path: Path) -> None:
+    assert view(settings.load()) == RegistryView(dismissed={})
+    numbers = [_register(registry, tmp_path / str(number), metrics={"val/ap50": number / 10}) for number in range(3)]
+    registry.promote(numbers[0], "the first", "ada")
+    registry.promote(numbers[1], "better", "ada")
+    registry.dismiss(numbers[2], "worse", "dentwatch")
+    registry.rollback("it was not", "bob")
+    seen = view(settings.load())
+    assert seen.versions == tuple(registry.versions())
+    assert seen.history == tuple(registry.history())
+    assert seen.dismissed is not None
+    assert seen.dismissed.keys() == {numbers[2]}
+    program = """
+        import sys
+        from dentwatch import settings
+        from dentwatch.records.registry_view import view
+        print(len(view(settings.load()).versions), "mlflow" in sys.modules)
+    """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["3", "False"]
+
+
+def test_the_view_of_no_registry_is_empty(home: Path) -> None:
+    assert view(settings.load()) == RegistryView()

@@ -249,9 +249,11 @@ def _report(change: "Promotion", as_json: bool) -> None:
     from dentwatch.records.database import Database
 
     if change.version != change.previous:
-        with closing(Database.of(settings.load())) as database, database.writing() as connection:
+        loaded = settings.load()
+        with closing(Database.of(loaded)) as database, database.writing() as connection:
+            model = f"{loaded.tracking.model_name}/{change.version}"
             details = {"previous": change.previous, "reason": change.reason}
-            audit.append(connection, change.actor, f"model.{change.action}", str(change.version), details)
+            audit.append(connection, change.actor, f"model.{change.action}", model, details)
     if as_json:
         print_json(_document(change))
     elif change.version == change.previous:
