@@ -46,7 +46,7 @@ class ChangeAnswer(BaseModel):
 
 def router(runtime: Runtime) -> APIRouter:
     """The routes over ``runtime``."""
-    faults = problems.documented(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    faults = problems.documented(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
     routes = APIRouter(tags=["models"], responses={**REFUSALS, **faults})
 
     @routes.post("/v1/models/{number}/promotion", summary="Make a model version the champion")
@@ -67,14 +67,21 @@ def router(runtime: Runtime) -> APIRouter:
 def _change(runtime: Runtime, words: list[str], reason: str, actor: str) -> ChangeAnswer:
     command = [sys.executable, "-m", "dentwatch", "models", *words, "--reason", reason, "--actor", actor, "--json"]
     home = str(runtime.settings.home.absolute())
-    done = subprocess.run(
-        command,
-        env={**os.environ, "DENTWATCH_HOME": home},
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "DENTWATCH_HOME": home},
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "registry-slow",
+            f"The registry did not answer within {_LONGEST_SECONDS} s. `dentwatch models history` says what happened.",
+        ) from error
     if done.returncode:
         said = " ".join(done.stderr.split()).removeprefix("Error: ")
         raise RefusedError(HTTPStatus.CONFLICT, "champion-unchanged", said or "The champion was not changed.")
