@@ -54,6 +54,7 @@ def dentwatch(call: str, **words: object) -> Any:
     schedule=None,
     start_date=BEGAN,
     catchup=False,
+    max_active_runs=1,  # two trainings of one name at a time would both register what they made
     default_args=TRIED_AGAIN,
     params={
         "photos": Param("", type="string", description="Folder, bucket or file of annotated photos."),

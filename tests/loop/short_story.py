@@ -1,11 +1,7 @@
 """The story of a dusk, shortened: a tiny detector, tiny photos, and the real chain from the first dark photo on.
 
 A service answers, a process watches, another carries the loop's steps out, over a real database, registry and dataset.
-Both processes may be killed at any moment:
-
-    PYTHONPATH=tests:tests/serving:tests/training python tests/loop/short_story.py 50
-
-tells the story again and again until 50 kills have happened, once without any, and prints which promises were broken.
+Both processes may be killed at any moment. ``story_runs`` tells it, in processes of its own.
 """
 
 import io
@@ -13,17 +9,14 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +57,6 @@ WIDTH, HEIGHT = 128, 96
 _VEHICLES = {"train": 24, "val": 12, "test": 12}  # of two photos each
 _REFERENCE, _ORDINARY = 300, 20  # inspections in good light: those that arm the monitors, and those after
 _PATIENCE = 120.0  # seconds that a part of the story may take
-KILLS_A_STORY = 12
 _PROCESS = "import plain_detector; from dentwatch.cli import main; main()"
 _SETTINGS: dict[str, Any] = {
     "monitoring": {"look_seconds": 0.05, "one_in": 100_000},
@@ -355,28 +347,6 @@ def planned(kills: int, seed: int) -> Counter[tuple[str, str]]:
     return plan
 
 
-def told(place: Path, kills: int, seed: int) -> dict[str, Any]:
-    """The story told with so many kills on a copy of the stage in ``place``, by a process of its own; how it ended.
-
-    The copy lies where the stage was set, since the registry knows the files of models by their place.
-    """
-    stage, home = place / "stage", place / "home"
-    if not stage.exists():
-        _in_a_process("stage", home)
-        shutil.move(home, stage)
-    shutil.copytree(stage, home)
-    found: dict[str, Any] = json.loads(_in_a_process("tell", home, kills, seed))
-    shutil.rmtree(home)
-    return found
-
-
-def _in_a_process(*arguments: object) -> str:
-    paths = [str(Path(__file__).parents[1] / folder) for folder in ("", "serving", "training")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, *map(str, arguments)]
-    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 def _tell(home: Path, kills: int, seed: int) -> None:
     with Story(home, planned(kills, seed), seed) as story:
         story.tell()
@@ -384,34 +354,8 @@ def _tell(home: Path, kills: int, seed: int) -> None:
         sys.stdout.write(json.dumps({"kills": killed, "outcome": story.outcome()}))
 
 
-def _tell_many(kills: int) -> None:
-    """Tell the story until so many kills have happened, and compare each end with the end of one without."""
-    began, happened, broken = time.monotonic(), Counter[str](), []
-    with tempfile.TemporaryDirectory() as folder:
-        calm = told(Path(folder), 0, seed=0)["outcome"]
-        for seed in count(1):
-            found = told(Path(folder), KILLS_A_STORY, seed)
-            happened.update(found["kills"])
-            sys.stdout.write(f"story {seed}: {found['kills']}\n")
-            broken += [
-                f"story {seed}: {name} {found['outcome'][name]}, without kills {calm[name]}"
-                for name in calm
-                if found["outcome"][name] != calm[name]
-            ]
-            sys.stdout.flush()
-            if happened.total() >= kills:
-                break
-    sys.stdout.write(
-        f"{happened.total()} kills in {seed} stories, {time.monotonic() - began:.0f} s: {dict(happened)}\n"
-    )
-    sys.stdout.write(f"{len(broken)} promises broken\n" + "".join(f"{one}\n" for one in broken))
-    sys.exit(bool(broken))
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "stage":
         set_the_stage(Path(sys.argv[2]))
-    elif sys.argv[1] == "tell":
-        _tell(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     else:
-        _tell_many(int(sys.argv[1]))
+        _tell(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

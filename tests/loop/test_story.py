@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from short_story import KILLS_A_STORY, told
+from story_runs import KILLS_A_STORY, told
 
 KILLS = int(os.environ.get("DENTWATCH_TEST_KILLS", "0"))
 
