@@ -78,6 +78,9 @@ CALLS = {
     "loop step": "loop step KEY",
     "loop cancel": "loop cancel KEY --reason unwanted",
     "loop retry": "loop retry KEY",
+    "label-studio send": "label-studio send",
+    "label-studio take": "label-studio take",
+    "label-studio watch": "label-studio watch",
     "models approve": "models approve challenger --reason good",
     "models veto": "models veto challenger --reason bad",
     "data inbox list": "data inbox list",
@@ -92,7 +95,7 @@ CALLS = {
 }
 TRAINING = {"demo", "train", "search"}  # tested in tests/training, because they take their time
 STAYING = {"serve", "monitor run", "loop run"}  # until they are told to stop
-NEEDS_MORE = {  # photos, steps, batches and ports that are not here: the tests of each part have them
+NEEDS_MORE = {  # photos, steps, batches, ports and a Label Studio that are not here: the tests of each part have them
     "monitor replay",
     "loop step",
     "loop cancel",
@@ -102,6 +105,9 @@ NEEDS_MORE = {  # photos, steps, batches and ports that are not here: the tests 
     "data inbox release",
     "data inbox reject",
     "data contradictions decide",
+    "label-studio send",
+    "label-studio take",
+    "label-studio watch",
     "up",
 }
 

@@ -13,20 +13,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableValue
 
 from dentwatch.errors import SettingsError
+from dentwatch.label_studio_settings import LabelStudioSettings
+from dentwatch.settings_group import Group as Group  # noqa: PLC0414 (it is known by this name)
 
 _PREFIX, _SEPARATOR = "DENTWATCH_", "__"
-
-
-class Group(BaseModel):
-    """Settings that belong together; a name that is none is an error, not a setting that does nothing."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class DataSettings(Group):
@@ -268,6 +264,7 @@ class Settings(BaseSettings):
     loop: LoopSettings = LoopSettings()
     up: UpSettings = UpSettings()
     tracking: TrackingSettings = TrackingSettings()
+    label_studio: LabelStudioSettings = LabelStudioSettings()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 (inherited)

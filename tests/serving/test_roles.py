@@ -85,6 +85,7 @@ EXPECTED = {
     "POST /v1/annotations/{batch_id}/decision":       "401   403   403   409   409   409",  # it is not in quarantine
     "POST /v1/contradictions/{contradiction_id}/decision":
                                                       "401   403   403   409   409   409",  # there is none
+    "POST /v1/label-studio/webhook":                  "401   403   403   200   403   200",
     "GET /v1/datasets/{version}/photos/{photo_id}":   "401   404   403   404   404   404",  # nor a dataset version
     "GET /v1/rollouts":                               "401   403   403   403   200   200",
     "POST /v1/rollouts/{number}/decision":            "401   403   403   403   200   200",
@@ -123,6 +124,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PUT /v1/keys/{name}/password": {"json": {"password": "a long enough one"}},
     "POST /v1/annotations": {"content": _ZIP},
     **{f"POST /v1/reviews/{one}": {"json": {}} for one in ("next", "{number}", "{number}/claim", "{number}/release")},
+    "POST /v1/label-studio/webhook": {"json": {"action": "PROJECT_UPDATED"}},
     "POST /v1/annotations/{batch_id}/decision": {"json": {"decision": "reject", "reason": "It is shuffled."}},
     "POST /v1/contradictions/{contradiction_id}/decision": {"json": {"take": "claimed", "reason": "It is a dent."}},
     "POST /v1/rollouts/{number}/decision": {"json": {"decision": "vetoed", "reason": "It calls reflections dents."}},

@@ -13,6 +13,7 @@ from dentwatch.cli import (
     inspect,
     keys,
     kpis,
+    label_studio,
     loop,
     models,
     monitor,
@@ -66,6 +67,7 @@ app.command("serve")(serve.serve)
 app.command("up")(up.up)
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(loop.app, name="loop")
+app.add_typer(label_studio.app, name="label-studio")
 app.command("trace")(trace.trace)
 app.command("kpis")(kpis.kpis)
 app.add_typer(keys.app, name="keys")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse
 
 from dentwatch.errors import LoopError, SourceError
-from dentwatch.loop import dataset_routes
+from dentwatch.loop import dataset_routes, label_studio_routes
 from dentwatch.loop.batch_states import BatchState, state_of
 from dentwatch.loop.upload import keep_upload
 from dentwatch.records import audit
@@ -106,6 +106,7 @@ def router(runtime: Runtime) -> APIRouter:
         return BatchAnswer.of(await runtime.intake.in_thread(_state, runtime, batch_id))
 
     dataset_routes.add(routes, runtime)
+    label_studio_routes.add(routes, runtime)
     return routes
 
 

@@ -40,7 +40,9 @@ def claim_next(
     return None if number is None else _claim(connection, number, claimant, now)
 
 
-def claim(connection: Connection, number: int, claimant: str, now: datetime | None = None) -> ReviewItem:
+def claim(
+    connection: Connection, number: int, claimant: str, now: datetime | None = None, lasts: timedelta = LASTS
+) -> ReviewItem:
     """Claim this photo, or renew the claim on it.
 
     Raises :class:`MonitoringError` where there is no such photo, it is reviewed, or somebody else has it.
@@ -50,7 +52,7 @@ def claim(connection: Connection, number: int, claimant: str, now: datetime | No
     if item.state == "reviewed":
         raise MonitoringError(f"{item.reviewer} has reviewed this photo.", "Take the next one.")
     refuse_others(connection, number, claimant, now)
-    return _claim(connection, number, claimant, now)
+    return _claim(connection, number, claimant, now, lasts)
 
 
 def release(connection: Connection, number: int, claimant: str) -> None:
@@ -75,6 +77,15 @@ def holders(connection: Connection, numbers: Collection[int], now: datetime) -> 
     return {row.number: row.claimed_by for row in connection.execute(query)}
 
 
+def held_by(connection: Connection, claimant: str) -> set[int]:
+    """The numbers of the open photos that ``claimant`` has."""
+    rows = review_items
+    query = select(rows.c.number).where(
+        rows.c.state == "open", rows.c.claimed_by == claimant, rows.c.claimed_until >= datetime.now(UTC)
+    )
+    return set(connection.execute(query).scalars())
+
+
 def person(claimant: str) -> str:
     """Whose screen it is: a claimant is ``actor/screen``, since one person may have several."""
     return claimant.rpartition("/")[0] or claimant
@@ -89,7 +100,7 @@ def reviewed_since(connection: Connection, reviewer: str, since: datetime) -> in
     return connection.execute(query).scalar_one()
 
 
-def _claim(connection: Connection, number: int, claimant: str, now: datetime) -> ReviewItem:
+def _claim(connection: Connection, number: int, claimant: str, now: datetime, lasts: timedelta = LASTS) -> ReviewItem:
     claimed = update(review_items).where(review_items.c.number == number)
-    connection.execute(claimed.values(claimed_by=claimant, claimed_until=now + LASTS))
+    connection.execute(claimed.values(claimed_by=claimant, claimed_until=now + lasts))
     return review_plan.locked(connection, number)

@@ -14,6 +14,8 @@ from dentwatch.records import audit, opinions, tables
 from dentwatch.records.annotations import Box
 from dentwatch.records.opinions import Verdict, VerdictKind
 
+_ROUNDING = 1e-6  # pixels by which the sum of a box's place and size may be off
+
 Missed = tuple[str, Box]
 """Label and box of a damage."""
 
@@ -122,6 +124,6 @@ def _check(review: WholeReview, photo: _Photo) -> None:
     if left := len(photo.detections - review.verdicts.keys()):
         raise UnfitReviewError(f"{left} of the photo's detections have no verdict.", "Say right or wrong of each.")
     for _, box in review.missed:
-        if box.x + box.width > photo.width or box.y + box.height > photo.height:
+        if box.x + box.width > photo.width + _ROUNDING or box.y + box.height > photo.height + _ROUNDING:
             size = f"{photo.width} × {photo.height}"
             raise UnfitReviewError(f"A box lies outside the photo, which has {size} pixels when upright.", "Move it.")
