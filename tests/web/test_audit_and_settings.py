@@ -1,6 +1,10 @@
 """Admins: who did what, keys that are made once and revoked for good, and how everything is set."""
 
+import csv
+import io
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +105,23 @@ def test_entries_come_page_by_page(house: House) -> None:
     second = house.service.client.get(path, headers=house.headers("admin")).json()
     assert [entry["subject"] for entry in second["entries"]] == [str(number) for number in range(9, -1, -1)]
     assert second["next"] is None
+
+
+def test_entries_since_a_day_are_found_and_exported_for_spreadsheets(house: House) -> None:
+    with house.database.writing() as connection:
+        audit.append(connection, "=cmd()", "test.export", "one, two", {"said": "ä"})
+        for number in range(600):  # more than are read at a time
+            audit.append(connection, "exporter", "test.export", str(number), {})
+    client, headers = house.service.client, house.headers("admin")
+    yesterday, later = (datetime.now(UTC).date() + timedelta(days=days) for days in (-1, 2))
+    assert client.get(f"/audit.json?since={later}", headers=headers).json()["entries"] == []
+    assert client.get(f"/audit.json?since={yesterday}&actor=exporter", headers=headers).json()["entries"]
+    answer = client.get(f"/audit.csv?since={yesterday}&action=test.export", headers=headers)
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["subject"] for row in rows] == [*(str(number) for number in range(599, -1, -1)), "one, two"]
+    assert (rows[-1]["actor"], json.loads(rows[-1]["details"])) == ("'=cmd()", {"said": "ä"})
+    assert_problem(client.get("/audit.csv", headers=house.headers("inspector")), 403, "not-permitted")
 
 
 def test_a_changed_log_is_found(house: House) -> None:

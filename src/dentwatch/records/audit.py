@@ -127,10 +127,7 @@ def entries(
 
     Raises :class:`AuditError` at an entry that cannot be read; whether they are what was written, :func:`verify` tells.
     """
-    wanted = {"actor": actor, "action": action, "subject": subject}
-    query = select(*_RAW).where(
-        *(audit_entries.c[name] == value for name, value in wanted.items() if value is not None)
-    )
+    query = _chosen(actor, action, subject)
     if last is None:
         yield from _read(connection, query.order_by(audit_entries.c.number))
     else:
@@ -144,17 +141,22 @@ def page(
     actor: str | None = None,
     action: str | None = None,
     subject: str | None = None,
+    since: datetime | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Entry]:
     """Up to ``limit`` entries with a number below ``before``, newest first; raises :class:`AuditError` as above."""
-    wanted = {"actor": actor, "action": action, "subject": subject}
-    query = select(*_RAW).where(
-        *(audit_entries.c[name] == value for name, value in wanted.items() if value is not None)
-    )
+    query = _chosen(actor, action, subject)
+    if since is not None:
+        query = query.where(audit_entries.c.at >= since)
     if before is not None:
         query = query.where(audit_entries.c.number < before)
     return list(_read(connection, query.order_by(audit_entries.c.number.desc()).limit(limit)))
+
+
+def _chosen(actor: str | None, action: str | None, subject: str | None) -> Select[Any]:
+    wanted = {"actor": actor, "action": action, "subject": subject}
+    return select(*_RAW).where(*(audit_entries.c[name] == value for name, value in wanted.items() if value is not None))
 
 
 def verify(database: Database, expected: Mark | None = None) -> Mark:
