@@ -1,18 +1,27 @@
 """What holds for every page: right HTML, nothing serious for axe, no dead link, small, the same as its JSON twin."""
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import html5lib
 import pytest
+import tiny_model
 from axe_playwright_python.sync_playwright import Axe
 from house import House
 
+from dentwatch.data.ingest import Ingest
+from dentwatch.data.sources import open_source
+from dentwatch.data.synthetic import generate
 from dentwatch.monitoring import incidents, review_plan
 from dentwatch.monitoring.incidents import Signal
 from dentwatch.monitoring.review_plan import Candidate
+from dentwatch.records import rollouts
+from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.registry import Registry
 from dentwatch.serving.access import SIGN_IN
 from dentwatch.web.pages import PLACES
 
@@ -27,7 +36,7 @@ SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
-def lived_in(house: House) -> Iterator[list[str]]:
+def lived_in(house: House, empty_tracking_database: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A house in which things have happened, and the pages about each of them."""
     found = house.inspect(("scratch", 60, 80, 160, 90), ("dent", 400, 200, 90, 90), vehicle_id="VIN-1", channel="app")
     nothing = house.inspect(vehicle_id="VIN-2", channel="web", listing_id="L-1")
@@ -36,7 +45,17 @@ def lived_in(house: House) -> Iterator[list[str]]:
     with house.database.writing() as connection:
         incident = incidents.open_or_update(connection, signal)
         review_plan.plan(connection, [Candidate(found["id"], 0)], share=1.0)
-    yield [*PATHS, f"/inspections/{found['id']}", f"/inspections/{nothing['id']}", f"/incidents/{incident.id}"]
+        rollouts.begin(connection, "dentwatch/1", "canary", 0.1)
+    folder = tmp_path_factory.mktemp("lived-in")
+    file = generate(folder / "photos", 4, size=96, photos_per_vehicle=2, undamaged_share=0, workers=1)
+    Ingest(house.settings, workers=1).run(open_source(str(file.parent)).photos())
+    version = DatasetStore(house.settings.dataset_store_url).get("latest")
+    shutil.copy(empty_tracking_database, house.settings.home)
+    registry = Registry(house.settings)
+    registry.register(tiny_model.write_bundle(folder / "model", dataset_version=version.id))
+    registry.bundle(1)
+    about = (f"inspections/{found['id']}", f"inspections/{nothing['id']}", f"incidents/{incident.id}", "incidents")
+    return [*PATHS, *(f"/{one}" for one in about), f"/data/{version.id}", "/models/1", "/models/compare?a=1"]
 
 
 @pytest.mark.parametrize(("phone", "scheme"), [(False, "light"), (True, "dark")], ids=["desktop", "phone"])
@@ -45,7 +64,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
 ) -> None:
     page = visit(SIGN_IN, role="admin", phone=phone, scheme=scheme)
     found = []
-    for path in [SIGN_IN, *lived_in]:
+    for path in [SIGN_IN, "/review/editor", *lived_in]:
         page.goto(house.url + path)
         wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         if wide > screen:
@@ -76,7 +95,7 @@ def test_no_link_leads_nowhere(lived_in: list[str], house: House) -> None:
         for one in document.iter():
             for name in ("href", "src", "action"):
                 target = one.get(name)
-                if not target or (name == "action" and one.get("method") == "post"):
+                if not target or one.get("data-beside") is not None or one.get("method") == "post":
                     continue
                 url = urljoin(house.url + path, target)
                 assert urlsplit(url).netloc == urlsplit(house.url).netloc, f"{path} links to {url}"
@@ -101,7 +120,8 @@ def test_every_page_is_small(lived_in: list[str], house: House) -> None:
 
 def test_every_page_has_a_twin_for_programs(lived_in: list[str], house: House) -> None:
     for path in lived_in:
-        twin = "/overview.json" if path == "/" else f"{path}.json"
+        place, mark, query = path.partition("?")
+        twin = "/overview.json" if path == "/" else f"{place}.json{mark}{query}"
         answer = house.service.client.get(twin, headers=house.headers("admin"))
         assert answer.status_code == 200, twin
         assert answer.json(), twin

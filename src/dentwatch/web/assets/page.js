@@ -36,5 +36,16 @@ document.addEventListener("change", (event) => {
 
 document.querySelector("[data-print]")?.addEventListener("click", () => print());
 
+// Tables that are wider than the screen are reached and moved with the keyboard, too.
+function reachable() {
+  for (const part of document.querySelectorAll(".scroll")) {
+    part.toggleAttribute("tabindex", false);
+    if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+  }
+}
+addEventListener("resize", reachable);
+addEventListener("load", reachable);
+reachable();
+
 localise(document);
 follow(document.querySelector("main[data-live]"));
