@@ -27,6 +27,7 @@ export async function refresh(main = document.querySelector("main")) {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
     localise(fresh);
     swap(main, fresh);
+    document.dispatchEvent(new Event("refreshed"));
   } catch {
     // The server is away; the next event or a reload brings the page up to date.
   } finally {

@@ -45,6 +45,7 @@ function reachable() {
 }
 addEventListener("resize", reachable);
 addEventListener("load", reachable);
+document.addEventListener("refreshed", reachable);
 reachable();
 
 localise(document);
