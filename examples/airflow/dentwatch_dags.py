@@ -79,7 +79,7 @@ def dentwatch_first_model() -> None:
         dentwatch("evaluate", model=version)
 
     trained = model()
-    dataset_version() >> trained  # type: ignore[call-arg]
+    dataset_version() >> trained
     evaluation(trained)
 
 
