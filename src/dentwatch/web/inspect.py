@@ -1,13 +1,15 @@
 """``/inspect``: taking the photos of a car one view after the other, and sending them."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from dentwatch.serving.permissions import Permission
+from dentwatch.serving.access import require
+from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed, page, show
+from dentwatch.web.pages import page, show
 
 CHANNEL = "pages"
 """What inspections that are made here name as their channel."""
@@ -35,12 +37,15 @@ VIEWS = (
 """What shows a car from all around; neighbours overlap, so that a damage in two of them counts once."""
 
 
+Submitter = Annotated[Caller, Depends(require(Permission.SUBMIT_INSPECTIONS))]
+
+
 def router(runtime: Runtime) -> APIRouter:
     """The page over ``runtime``."""
     routes = APIRouter(include_in_schema=False)
 
     @page(routes, "/inspect")
-    async def inspect(request: Request, _caller: allowed(Permission.SUBMIT_INSPECTIONS)) -> Response:  # type: ignore[valid-type]
+    async def inspect(request: Request, _caller: Submitter) -> Response:
         limits = runtime.settings.serving
         view = {
             "views": VIEWS,

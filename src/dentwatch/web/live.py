@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy import Connection, func, select
 from starlette.responses import StreamingResponse
 
 from dentwatch.records import loop_tables, monitoring_tables, tables
-from dentwatch.serving.permissions import Permission
+from dentwatch.serving.access import require
+from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed
 
 _LOOK_SECONDS = 2.0
 _STREAM_SECONDS = 55.0  # then the browser connects anew: a stream that nobody reads any more ends by then
@@ -86,6 +86,9 @@ class Pulse:
                         self._changed.notify_all()
 
 
+Seer = Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
+
+
 def router(runtime: Runtime) -> APIRouter:
     """The route over ``runtime``."""
     routes = APIRouter(include_in_schema=False)
@@ -94,7 +97,7 @@ def router(runtime: Runtime) -> APIRouter:
     @routes.get("/live")
     async def live(
         request: Request,
-        _caller: allowed(Permission.SEE_INSPECTIONS),  # type: ignore[valid-type]
+        _caller: Seer,
         topics: Annotated[str, Query(max_length=200)],
         last_event_id: Annotated[str, Header(max_length=200)] = "",
     ) -> StreamingResponse:

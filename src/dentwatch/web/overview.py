@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection, func, select
 from starlette.responses import RedirectResponse, Response
 
@@ -16,9 +16,10 @@ from dentwatch.monitoring.watch_state import WatchState
 from dentwatch.records import inspections, rollouts, tables
 from dentwatch.records.inspections import InspectionFilter
 from dentwatch.serving import vital_signs
-from dentwatch.serving.permissions import Permission
+from dentwatch.serving.access import require
+from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed, page, show
+from dentwatch.web.pages import page, show
 
 _DAY = timedelta(days=1)
 _BEHIND = 1000  # inspections that monitoring may be behind before somebody should look
@@ -36,12 +37,15 @@ class Matter:
     link: str
 
 
+Seer = Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
+
+
 def router(runtime: Runtime) -> APIRouter:
     """The page over ``runtime``."""
     routes = APIRouter(include_in_schema=False)
 
     @page(routes, "/")
-    async def overview(request: Request, caller: allowed(Permission.SEE_INSPECTIONS)) -> Response:  # type: ignore[valid-type]
+    async def overview(request: Request, caller: Seer) -> Response:
         """Sellers have nothing to watch over: their own inspections are their overview."""
         if not caller.may(Permission.SEE_MONITORING):
             return RedirectResponse("/inspections", HTTPStatus.SEE_OTHER)
