@@ -13,7 +13,7 @@ from dentwatch.errors import DataError, DatasetError
 from dentwatch.loop.steps import Bench
 from dentwatch.records.annotations import Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
-from dentwatch.records.model_bundle import Adaptation, ModelBundle
+from dentwatch.records.model_bundle import Adaptation, ModelBundle, ModelSpec
 from dentwatch.records.photos import PhotoStore
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def evaluated(
     from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
 
     labels = bundle.spec.labels if labels is None else labels
-    asked = f"{bundle.name} {bundle.spec.model_dump_json()} {labels} {dataset.id} {split} "
-    asked += "" if drift is None else drift.model_dump_json()
-    folder = place_of(bench.settings.home) / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    folder = folder_of(bench.settings.home, bundle.name, bundle.spec, labels, dataset.id, split, drift)
     try:
         return EvaluationResult.load(folder / RESULT_NAME)
     except DataError:  # not there, or cut off while it was written
@@ -55,6 +53,21 @@ def evaluated(
     )
     result.save(folder)
     return result
+
+
+def folder_of(
+    home: Path,
+    name: str,
+    spec: ModelSpec,
+    labels: tuple[str, ...],
+    dataset_version: str,
+    split: Split,
+    drift: Adaptation | None = None,
+) -> Path:
+    """Where what the model ``name`` says about the photos of ``split`` is kept, once it was asked."""
+    asked = f"{name} {spec.model_dump_json()} {labels} {dataset_version} {split} "
+    asked += "" if drift is None else drift.model_dump_json()
+    return place_of(home) / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
 def judging_photos(store: DatasetStore) -> tuple[DatasetVersion, Split]:

@@ -23,6 +23,7 @@ from dentwatch.serving.models import starter
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
+from dentwatch.web import curves
 from dentwatch.web.pages import page, show
 
 HEADLINES = ("ap50", "ap50_scratch", "ap50_dent", "precision", "recall", "f1")
@@ -71,6 +72,7 @@ def router(runtime: Runtime) -> APIRouter:
             "spec": version.spec,
             "card": await runtime.intake.in_thread(_card, runtime, version),
             "splits": _splits(version.spec.metrics),
+            "curves": await runtime.intake.in_thread(_curves, runtime, registry, version),
             "has_dataset": await runtime.intake.in_thread(_has_dataset, runtime, version),
             "steps": steps,
             "rollout": rollout,
@@ -147,6 +149,13 @@ def _splits(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
         if figure and split in ("val", "test"):
             found.setdefault(split, {})[figure] = value
     return found
+
+
+def _curves(runtime: Runtime, registry: RegistryView, version: ModelVersion) -> curves.Curves | None:
+    """Precision against recall, beside the champion's, or the starter's where there is none."""
+    champion = next((one for one in registry.versions if one.is_champion), None)
+    beside = (champion.reference, champion.spec) if champion else (starter().name, starter().spec)
+    return curves.measured(runtime.settings, version.reference, version.spec, beside)
 
 
 def _has_dataset(runtime: Runtime, version: ModelVersion) -> bool:
