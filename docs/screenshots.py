@@ -134,16 +134,29 @@ def _submitted(home: Path, keys: dict[str, str]) -> str:
 
 
 def _everything(camera: Camera, inspection: str, keys: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {keys['admin']}"}
+    with httpx.Client(base_url=BASE, headers=headers) as client:
+        incident = client.get("/v1/incidents").json()["incidents"][0]["id"]
+        version = client.get("/data.json").json()["versions"][0]["id"]
+        model = client.get("/models.json").json()["versions"][0]["number"]
     camera.take("inspect-phone", "/inspect", "seller", phone=True)
-    camera.take("inspection-phone", f"/inspections/{inspection}", "seller", phone=True, whole=True)
+    camera.take("inspection-phone", f"/inspections/{inspection}", "seller", phone=True)
     camera.take("overview", "/", "admin")
     camera.take("inspections", "/inspections", "inspector")
     camera.take("inspection", f"/inspections/{inspection}", "inspector")
-    for name in ("review", "data", "models", "health", "kpis", "audit", "settings"):
-        camera.take(name, f"/{name}", "inspector" if name == "review" else "admin")
-    headers = {"Authorization": f"Bearer {keys['admin']}"}
-    incident = httpx.get(f"{BASE}/v1/incidents", headers=headers).json()["incidents"][0]["id"]
+    camera.take("reviews", "/review", "inspector")
+    camera.take("review", "/review/editor", "inspector")
+    camera.take("review-phone", "/review/editor", "inspector", phone=True)
+    camera.take("data", "/data", "engineer")
+    camera.take("dataset", f"/data/{version}", "engineer")
+    camera.take("models", "/models", "engineer")
+    camera.take("model", f"/models/{model}", "engineer")
+    camera.take("compare", f"/models/compare?a=starter&b={model}", "engineer")
+    camera.take("health", "/health", "engineer")
     camera.take("incident", f"/incidents/{incident}", "engineer")
+    camera.take("kpis", "/kpis", "admin")
+    camera.take("audit", "/audit", "admin")
+    camera.take("settings", "/settings", "admin")
 
 
 if __name__ == "__main__":
