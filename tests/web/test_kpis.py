@@ -3,14 +3,20 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from house import House
 from running_service import assert_problem
 
-from dentwatch.monitoring.kpis import rollups
-from dentwatch.web.kpis import GROUPS
+from dentwatch.monitoring.kpis import load, rollups
+from dentwatch.monitoring.kpis.load import LoadSample
+from dentwatch.monitoring.kpis.report import report
+from dentwatch.monitoring.kpis.totals import Period, Scope
+from dentwatch.web.kpi_words import WORDS
+from dentwatch.web.kpis import GROUPS, Bar
 from dentwatch.web.sparkline import path
 
 if TYPE_CHECKING:
@@ -59,6 +65,31 @@ def test_the_page_shows_what_the_api_says(house: House) -> None:
     assert values == {name: by_name[name] for name in values}
     assert {name for _, _, names in GROUPS for name in names} == values.keys()
     assert values.keys() >= by_name.keys() - {"decode_ms_p95", "infer_ms_p95"}  # parts of a photo's time
+
+
+def test_every_figure_is_called_as_the_business_calls_it() -> None:
+    assert {name for _, _, names in GROUPS for name in names} == WORDS.keys()
+
+
+def test_intervals_and_targets_are_places_on_a_line(house: House) -> None:
+    with house.database.reading() as connection:
+        scope = Scope(Period.last(30, datetime.now(UTC).date()))
+        [whole] = report(connection, house.settings.kpis, scope).groups
+    kpis = {kpi.name: kpi for kpi in whole.kpis if not kpi.label}
+    share = replace(kpis["precision"], low=0.2, high=0.9, target=0.8)
+    assert Bar.of(share) == Bar(20, 90, 80)
+    time = replace(kpis["photo_ms_p95"], low=115.0, high=200.0, target=None)
+    assert Bar.of(time) == Bar(pytest.approx(50), pytest.approx(100 / 1.15), None)
+    assert Bar.of(replace(kpis["cost_savings"], low=-5.0, high=5.0)) is None  # a line from 0 has no place for it
+    assert Bar.of(kpis["adoption_rate"]) is None  # no data, no interval
+
+
+def test_what_load_costs_is_drawn_once_different_loads_were_seen(house: House, visit: Callable[..., "Page"]) -> None:
+    with house.database.writing() as connection:
+        for in_flight, cpu in ((0.5, 4.0), (9.0, 6.0)):
+            load.keep(connection, LoadSample(datetime.now(UTC), 30.0, 100, in_flight, cpu, 500_000_000))
+    page = visit("/kpis", role="viewer")
+    assert page.get_by_role("img", name="Processor seconds per photo, by load").is_visible()
 
 
 def test_spreadsheets_get_the_same(house: House) -> None:

@@ -7,18 +7,21 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from markupsafe import Markup
 from pydantic import Field
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
-from dentwatch.monitoring.kpis.report import Kpi, Report, report
+from dentwatch.monitoring.kpis.report import Kpi, LoadBand, Report, report
 from dentwatch.monitoring.kpis.totals import Period, Scope
 from dentwatch.records import tables
 from dentwatch.serving.access import require
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
+from dentwatch.training.evaluation.charts import Axis, Series, line_chart
 from dentwatch.web import sparkline
+from dentwatch.web.kpi_words import WORDS
 from dentwatch.web.pages import PageQuery, page, show
 
 _PHOTO_MS, _INSPECTION_MS = (
@@ -47,6 +50,7 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 """The KPIs as the page shows them: a question, what answers it, and their names."""
 
+_BEYOND = 1.15
 _RECENT = 2000  # inspections among which channels and models to choose from are looked for
 
 See = Annotated[Caller, Depends(require(Permission.SEE_MONITORING))]
@@ -67,11 +71,58 @@ class KpiQuery(PageQuery):
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval and its target as places on a line, 0 to 100; ``target`` is None without one."""
+
+    low: float
+    high: float
+    target: float | None
+
+    @classmethod
+    def of(cls, kpi: Kpi) -> "Bar | None":
+        """That of a KPI: shares on a line from 0 to 1, what else is not negative from 0 to a little beyond its end."""
+        if kpi.low is None or kpi.high is None or kpi.low < 0 or kpi.high <= 0:
+            return None
+        end = 1.0 if kpi.unit == "share" else _BEYOND * max(kpi.high, kpi.target or 0.0)
+        low, high = 100 * kpi.low / end, 100 * kpi.high / end
+        return cls(low, high, None if kpi.target is None else 100 * kpi.target / end)
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """A KPI with its course, day by day: the path of a line in a box of 100 × 30, empty where there is none."""
+    """A KPI in the words of the business, its interval as a bar, and its course, day by day.
+
+    ``course`` is the path of a line in a box of 100 × 30, empty where there is none.
+    """
 
     kpi: Kpi
+    title: str
+    about: str
+    bar: Bar | None
     course: str
+
+    @classmethod
+    def of(cls, kpi: Kpi, course: str) -> "Shown":
+        """A KPI as the page shows it."""
+        title, about = WORDS[kpi.name]
+        return cls(kpi, title, about, Bar.of(kpi), course)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What photos cost, by how much was going on."""
+
+    bands: tuple[LoadBand, ...]
+
+    def drawing(self) -> Markup:
+        """It as a chart; empty where only one load was seen."""
+        if len(self.bands) < 2:
+            return Markup()
+        load = [band.in_flight for band in self.bands]
+        cost = [band.cpu_seconds_per_photo for band in self.bands]
+        x = Axis("Requests under way", high=_BEYOND * max(load))
+        y = Axis("Processor seconds per photo", high=_BEYOND * max(cost))
+        return line_chart([Series("Measured", load, cost)], x, y, title="Processor seconds per photo, by load")
 
 
 def router(runtime: Runtime) -> APIRouter:
@@ -104,7 +155,7 @@ def router(runtime: Runtime) -> APIRouter:
                     "title": title,
                     "about": about,
                     "kpis": [
-                        Shown(found[name, ""], _course(daily, name, whole.since, whole.until))
+                        Shown.of(found[name, ""], _course(daily, name, whole.since, whole.until))
                         for name in names
                         if (name, "") in found
                     ],
@@ -115,7 +166,7 @@ def router(runtime: Runtime) -> APIRouter:
                 label: [kpi for (_, of), kpi in found.items() if of == label and kpi.value is not None]
                 for label in labels
             },
-            "load": whole.load,
+            "load": Load(whole.load),
             "made_at": datetime.now(UTC),
         }
         return show(request, "kpis.html", view)
