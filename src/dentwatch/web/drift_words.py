@@ -29,10 +29,10 @@ class Statistic:
 
 CHANNELS: dict[str, tuple[str, str]] = {
     "light": ("Light", "brightness and contrast"),
-    "optics": ("Sharpness", "blur, grain, compression"),
+    "optics": ("Sharpness", "blur, grain, blocks"),
     "colour": ("Colour", "saturation and cast"),
-    "camera": ("Camera", "size and shape of the photos"),
-    "detections": ("Detections", "what the model finds"),
+    "camera": ("Camera", "size and shape"),
+    "detections": ("Detections", "what is found"),
     "content": ("Content", "the kind of scene"),
 }
 """What each channel of the detectors is called, and what it watches."""

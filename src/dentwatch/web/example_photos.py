@@ -37,11 +37,11 @@ def during(connection: Connection, incident: Incident) -> list[ExamplePhoto]:
 
 
 def before(connection: Connection, incident: Incident) -> list[ExamplePhoto]:
-    """The first photo each of the last inspections of its slice before it began."""
+    """The first photo that was answered of each of the last inspections of its slice before it began."""
     rows, photos = tables.inspections, tables.inspection_photos
     last = (
         select(rows.c.id, rows.c.created_at, rows.c.channel, rows.c.options)
-        .where(rows.c.created_at < incident.since, rows.c.status == "done")
+        .where(rows.c.created_at < incident.since)
         .order_by(rows.c.created_at.desc())
         .limit(_LOOKED_AT)
     )
