@@ -1,7 +1,7 @@
 """KPIs in the words of the business: what each is called on its page, and what it says."""
 
 WORDS: dict[str, tuple[str, str]] = {
-    "detection_accuracy": ("Detection accuracy", "right answers of all that people judged, missed damage included"),
+    "detection_accuracy": ("Detection accuracy", "of all that people judged or missed, how much was right"),
     "precision": ("Precision", "of the damage that was reported, how much is there"),
     "recall": ("Recall", "of the damage that is there, how much was reported"),
     "false_positive_rate": ("False-positive rate", "reported, but not there: cars look worse than they are"),
