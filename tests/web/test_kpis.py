@@ -4,17 +4,19 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from house import House
 from running_service import assert_problem
+from sqlalchemy import insert, select
 
 from dentwatch.monitoring.kpis import load, rollups
 from dentwatch.monitoring.kpis.load import LoadSample
 from dentwatch.monitoring.kpis.report import report
 from dentwatch.monitoring.kpis.totals import Period, Scope
+from dentwatch.records.kpi_tables import kpi_cells, kpi_histograms
 from dentwatch.web.kpi_words import WORDS
 from dentwatch.web.kpis import GROUPS, Bar
 from dentwatch.web.sparkline import path
@@ -101,9 +103,17 @@ def test_spreadsheets_get_the_same(house: House) -> None:
     assert_problem(house.service.client.get("/kpis.csv?by=moon", headers=house.headers("viewer")), 422)
 
 
-def test_it_prints_on_one_page(visit: Callable[..., "Page"]) -> None:
+def test_it_prints_on_one_page_with_trends_and_courses(house: House, visit: Callable[..., "Page"]) -> None:
     pypdf = pytest.importorskip("pypdf")
+    with house.database.writing() as connection:
+        for rows in (kpi_cells, kpi_histograms):
+            today = [dict(row._mapping) for row in connection.execute(select(rows))]
+            for days in range(1, 45):
+                day = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+                connection.execute(insert(rows), [{**row, "day": day} for row in today])
     page = visit("/kpis", role="viewer")
+    assert page.locator(".kpi .spark").count() > 10
+    assert page.locator(".kpi .trend").count() > 0
     assert len(pypdf.PdfReader(io.BytesIO(page.pdf(format="A4", prefer_css_page_size=True))).pages) == 1
 
 
