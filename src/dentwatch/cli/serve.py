@@ -134,21 +134,17 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, 
     """
     import cv2
 
-    from dentwatch.loop import annotation_routes, approval_routes
-    from dentwatch.monitoring import routes as monitoring
-    from dentwatch.monitoring.kpis import routes as kpis
     from dentwatch.serving import tracing
     from dentwatch.serving.api import create_app
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
-    from dentwatch.web import routers as web
     from dentwatch.web.pages import error_page
+    from dentwatch.web.routers import ROUTERS
 
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     log_to_stderr()
-    routers = [monitoring.router, kpis.router, annotation_routes.router, approval_routes.router, *web.ROUTERS]
     with tracing.exporting():
-        serve_connections(create_app(Runtime(loaded, model, shared), routers, error_page), channel)
+        serve_connections(create_app(Runtime(loaded, model, shared), ROUTERS, error_page), channel)
 
 
 def log_to_stderr() -> None:

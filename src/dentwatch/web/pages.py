@@ -54,13 +54,17 @@ class PageQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page in the navigation, for those with ``permission``; ``icon`` names a picture of ``icons.svg``."""
+    """A page in the navigation, for those with ``permission``; ``icon`` names one of :mod:`.icons`.
+
+    Pages below ``path`` and below ``also`` belong to it.
+    """
 
     path: str
     name: str
     icon: str
     permission: Permission
     group: str
+    also: str = ""
 
 
 PLACES = (
@@ -70,7 +74,7 @@ PLACES = (
     Place("/review", "Review", "check", Permission.GIVE_VERDICTS, "Work"),
     Place("/data", "Data", "data", Permission.SEE_MODELS, "Models"),
     Place("/models", "Models", "model", Permission.SEE_MODELS, "Models"),
-    Place("/health", "Health", "pulse", Permission.SEE_MONITORING, "Running"),
+    Place("/health", "Health", "pulse", Permission.SEE_MONITORING, "Running", also="/incidents"),
     Place("/kpis", "KPIs", "chart", Permission.SEE_MONITORING, "Running"),
     Place("/audit", "Audit", "book", Permission.SEE_AUDIT, "Running"),
     Place("/settings", "Settings", "gear", Permission.MANAGE, "Running"),
@@ -132,7 +136,7 @@ def assets_digest() -> str:
 def _html(request: Request, template: str, view: Any, status: HTTPStatus) -> Response:
     caller: Caller | None = getattr(request.state, "caller", None)
     path = request.url.path
-    here = max((one.path for one in PLACES if _is_within(path, one.path)), key=len, default="")
+    here = next((one.path for one in PLACES if _is_within(path, one.path) or _is_within(path, one.also)), "")
     text = (
         _environment()
         .get_template(template)
@@ -150,7 +154,7 @@ def _html(request: Request, template: str, view: Any, status: HTTPStatus) -> Res
 
 
 def _is_within(path: str, place: str) -> bool:
-    return path == place or (place != "/" and path.startswith(place + "/"))
+    return path == place or (place not in ("", "/") and path.startswith(place + "/"))
 
 
 @cache

@@ -1,5 +1,8 @@
-"""All routers of the pages, for :func:`dentwatch.serving.api.create_app`."""
+"""All routers of parts that serving does not know, for :func:`dentwatch.serving.api.create_app`."""
 
+from dentwatch.loop import annotation_routes, approval_routes
+from dentwatch.monitoring import routes as monitoring
+from dentwatch.monitoring.kpis import routes as kpi_routes
 from dentwatch.web import (
     assets_routes,
     audit,
@@ -20,6 +23,10 @@ from dentwatch.web import (
 )
 
 ROUTERS = [
+    monitoring.router,
+    kpi_routes.router,
+    annotation_routes.router,
+    approval_routes.router,
     assets_routes.router,
     signing_in.router,
     live.router,
@@ -37,4 +44,4 @@ ROUTERS = [
     audit.router,
     settings_page.router,
 ]
-"""In the order of the navigation."""
+"""The API first, then the pages in the order of the navigation."""
