@@ -8,7 +8,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from dentwatch.errors import DatasetError, SourceError
@@ -16,10 +16,11 @@ from dentwatch.loop import batch_states
 from dentwatch.records import registry_peek
 from dentwatch.records.annotations import SPLITS, PhotoRecord, Split
 from dentwatch.records.labels import LABELS
-from dentwatch.serving.permissions import Permission
+from dentwatch.serving.access import require
+from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed, page, show
+from dentwatch.web.pages import page, show
 
 if TYPE_CHECKING:
     from dentwatch.records.datasets import DatasetStore, DatasetVersion
@@ -31,6 +32,9 @@ VersionName = Annotated[str, Path(pattern="^(latest|[0-9a-f]{6,64})$")]
 Label = Literal[LABELS]  # type: ignore[valid-type]
 
 
+Seer = Annotated[Caller, Depends(require(Permission.SEE_MODELS))]
+
+
 def router(runtime: Runtime) -> APIRouter:
     """The pages over ``runtime``."""
     routes = APIRouter(include_in_schema=False)
@@ -39,7 +43,7 @@ def router(runtime: Runtime) -> APIRouter:
     @page(routes, "/data")
     async def versions(
         request: Request,
-        _caller: allowed(Permission.SEE_MODELS),  # type: ignore[valid-type]
+        _caller: Seer,
         skip: Annotated[int, Query(ge=0, le=10**6)] = 0,
         batches: Literal["all"] | None = None,
     ) -> Response:
@@ -49,14 +53,14 @@ def router(runtime: Runtime) -> APIRouter:
         return show(request, "data.html", view)
 
     @page(routes, "/data/contradictions")
-    async def contradictions(request: Request, _caller: allowed(Permission.SEE_MODELS)) -> Response:  # type: ignore[valid-type]
+    async def contradictions(request: Request, _caller: Seer) -> Response:
         """Photos that came with annotations that disagree, for a person to decide."""
         return show(request, "data_contradictions.html", await in_thread(_contradictions, runtime))
 
     @page(routes, "/data/set-aside")
     async def set_aside(
         request: Request,
-        _caller: allowed(Permission.SEE_MODELS),  # type: ignore[valid-type]
+        _caller: Seer,
         reason: Annotated[str, Query(max_length=60)] = "",
         skip: Annotated[int, Query(ge=0, le=10**7)] = 0,
     ) -> Response:
@@ -67,7 +71,7 @@ def router(runtime: Runtime) -> APIRouter:
     async def version(
         request: Request,
         version: VersionName,
-        _caller: allowed(Permission.SEE_MODELS),  # type: ignore[valid-type]
+        _caller: Seer,
         split: Annotated[Split | Literal[""], Query()] = "",
         label: Annotated[Label | Literal[""], Query()] = "",
     ) -> Response:

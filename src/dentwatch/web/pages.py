@@ -9,16 +9,15 @@ from functools import cache
 from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.encoders import jsonable_encoder
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, model_validator
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dentwatch.serving import access
-from dentwatch.serving.access import require
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import Problem
 from dentwatch.web import icons, wording
@@ -80,11 +79,6 @@ PLACES = (
     Place("/settings", "Settings", "gear", Permission.MANAGE, "Running"),
 )
 """The pages of the navigation, in its order."""
-
-
-def allowed(permission: Permission) -> Any:
-    """The type of a page's ``caller``, who must have ``permission``."""
-    return Annotated[Caller, Depends(require(permission))]
 
 
 def page(routes: APIRouter, path: str) -> Callable[[Endpoint], Endpoint]:

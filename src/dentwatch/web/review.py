@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -13,9 +13,10 @@ from dentwatch.monitoring import review_claims, review_plan
 from dentwatch.monitoring.review_plan import Reason, ReviewItem
 from dentwatch.monitoring.review_routes import midnight
 from dentwatch.records.labels import LABELS
-from dentwatch.serving.permissions import Permission
+from dentwatch.serving.access import require
+from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.runtime import Runtime
-from dentwatch.web.pages import allowed, page, show
+from dentwatch.web.pages import page, show
 
 REASONS: dict[Reason, str] = {
     "disputed": "A user objected to what was found.",
@@ -55,12 +56,15 @@ class Waiting:
     holder: str | None
 
 
+Reviewer = Annotated[Caller, Depends(require(Permission.GIVE_VERDICTS))]
+
+
 def router(runtime: Runtime) -> APIRouter:
     """The pages over ``runtime``."""
     routes = APIRouter(include_in_schema=False)
 
     @page(routes, "/review")
-    async def queue(request: Request, caller: allowed(Permission.GIVE_VERDICTS)) -> Response:  # type: ignore[valid-type]
+    async def queue(request: Request, caller: Reviewer) -> Response:
         """How many photos wait and why, and the next ones."""
         view = await runtime.intake.read(lambda connection: _look(connection, caller.actor))
         contradictions = await runtime.intake.in_thread(_contradictions, runtime)
@@ -69,7 +73,7 @@ def router(runtime: Runtime) -> APIRouter:
     @routes.get("/review/editor")
     async def editor(
         request: Request,
-        _caller: allowed(Permission.GIVE_VERDICTS),  # type: ignore[valid-type]
+        _caller: Reviewer,
         number: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     ) -> Response:
         """One photo after the other, this one first; the page takes them with ``POST /v1/reviews/next``."""
