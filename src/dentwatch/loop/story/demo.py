@@ -62,7 +62,7 @@ def play(
         return Played(**{**found, "home": Path(found["home"]), "report": Path(found["report"])})
     cars, traffic = _prepared(home, photos, minutes, count, report, console)
     console.print(f"[bold]{2 if photos is None else 4}  A model serves, dusk falls, and the loop closes[/]")
-    told = tell(home, cars, traffic, Limits(retrain_minutes=minutes), console)
+    told = tell(home, cars, traffic, Limits(retrain_minutes=minutes, patience_minutes=10 + minutes), console)
     page = write_story(told, _looks(home, told, report), home.home / "story" / STORY_NAME)
     played = Played(home.home.absolute(), page.absolute(), told.is_happy, told.ended, figures(told))
     if told.is_happy:  # what did not come to its end is tried anew the next time
