@@ -85,8 +85,8 @@ EXPECTED = {
                                                       "401   403   403   409   409   409",  # there is none
     "POST /v1/label-studio/webhook":                  "401   403   403   200   403   200",
     "GET /v1/datasets/{version}/photos/{photo_id}":   "401   404   403   404   404   404",  # nor a dataset version
-    "POST /v1/models/{number}/promotion":             "401   403   403   403   409   409",
-    "POST /v1/models/rollback":                       "401   403   403   403   409   409",
+    "POST /v1/promotions":                            "401   403   403   403   409   409",
+    "POST /v1/rollbacks":                             "401   403   403   403   409   409",
     "GET /v1/rollouts":                               "401   403   403   403   200   200",
     "POST /v1/rollouts/{number}/decision":            "401   403   403   403   200   200",
     "POST /invocations":                              "401   403   403   403   200   200",
@@ -132,8 +132,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
         f"POST /v1/incidents/{{incident_id}}/{action}": {"json": {"text": "I look into it."}}
         for action in ("notes", "acknowledge", "resolve")
     },
-    "POST /v1/models/{number}/promotion": {"json": {"reason": "There is no such version in this house."}},
-    "POST /v1/models/rollback": {"json": {"reason": "There was no champion in this house."}},
+    "POST /v1/promotions": {"json": {"version": 1, "reason": "There is no such version in this house."}},
+    "POST /v1/rollbacks": {"json": {"reason": "There was no champion in this house."}},
     "POST /invocations": {"content": PHOTO, "headers": {"content-type": "image/png"}},
     "POST /v2/models/{name}/infer": _INFER,
     "POST /v2/models/{name}/versions/{version}/infer": _INFER,

@@ -60,7 +60,7 @@ def add(routes: APIRouter, runtime: Runtime) -> None:
 
 
 def _add_decisions(routes: APIRouter, runtime: Runtime) -> None:
-    conflict = problems.documented(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    conflict = problems.documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 
     @routes.post(
         "/v1/annotations/{batch_id}/decision", summary="Release or reject a batch in quarantine", responses=conflict

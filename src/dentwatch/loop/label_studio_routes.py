@@ -46,7 +46,7 @@ def add(routes: APIRouter, runtime: Runtime) -> None:
     @routes.post(
         "/v1/label-studio/webhook",
         summary="Take an annotation from Label Studio",
-        responses=problems.documented(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+        responses=problems.documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     async def webhook(event: LabelStudioEvent, _caller: Reviewer) -> TakenAnswer:
         """Of an annotation that was created or updated; other events change nothing. 409: Label Studio is not set."""

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sqlalchemy import Connection
 
 from dentwatch.errors import MonitoringError, UnfitReviewError
@@ -46,7 +46,7 @@ class ScreenInput(_Input):
 class NextInput(_Input):
     """Which photo is wanted."""
 
-    besides: list[int] = Field([], max_length=500, description="Numbers of photos that are not wanted now.")
+    besides: list[StrictInt] = Field([], max_length=500, description="Numbers of photos that are not wanted now.")
 
 
 class VerdictOnDetection(BaseModel):

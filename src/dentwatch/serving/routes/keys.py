@@ -60,7 +60,7 @@ class PasswordInput(_Input):
 
 def router(runtime: Runtime) -> APIRouter:
     """The routes over ``runtime``."""
-    faults = problems.documented(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+    faults = problems.documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
     routes = APIRouter(tags=["keys"], responses={**REFUSALS, **faults})
 
     @routes.get("/v1/keys", summary="List the keys")

@@ -41,13 +41,15 @@ def router(runtime: Runtime) -> APIRouter:
         "/v1/photo-checks",
         summary="Check a photo before it is submitted",
         openapi_extra=_BODY,
-        responses=problems.documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        responses=problems.documented(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     )
     async def check(
         request: Request, _caller: Annotated[Caller, Depends(require(Permission.SUBMIT_INSPECTIONS))]
     ) -> PhotoCheck:
         """The body is the photo. Each reason against it comes with advice to whoever holds the camera."""
         data = await request.body()
+        if not data:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "no-photo", "The body is empty; it has to be the photo.")
         if len(data) > (most := runtime.settings.serving.max_photo_bytes):
             raise RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "photo-too-large", f"A photo may have {most:,} bytes."

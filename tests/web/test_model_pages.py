@@ -104,9 +104,9 @@ def test_what_cannot_be_is_said(house: House) -> None:
     client, engineer = house.service.client, house.headers("engineer")
     assert_problem(client.get("/models/99.json", headers=engineer), 404, "no-such-model")
     assert_problem(client.get("/models/compare.json?a=moon", headers=engineer), 422)
-    refused = client.post("/v1/models/99/promotion", json={"reason": "none"}, headers=engineer)
+    refused = client.post("/v1/promotions", json={"version": 99, "reason": "none"}, headers=engineer)
     assert "There is no model version" in assert_problem(refused, 409, "champion-unchanged")["detail"]
-    viewer = client.post("/v1/models/1/promotion", json={"reason": "none"}, headers=house.headers("viewer"))
+    viewer = client.post("/v1/promotions", json={"version": 1, "reason": "none"}, headers=house.headers("viewer"))
     assert_problem(viewer, 403, "not-permitted")
     missing = client.get("/models/compare.json?a=99&b=1", headers=engineer).json()
     assert (missing["names"], missing["photos"]) == ([None, "dentwatch/1"], [])
