@@ -119,6 +119,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "POST /v1/inspections/{inspection_id}/feedback": {"json": {"rating": 5}},
     "POST /v1/inspections/{inspection_id}/disputes": {"json": {"reason": "that is dirt"}},
     "POST /v1/inspections/{inspection_id}/verdicts": {"json": {"verdict": "missed", "missed": _MISSED}},
+    "POST /v1/photo-checks": {"content": PHOTO},
     "POST /v1/listings": {"json": _LISTING},
     "POST /v1/keys": {"json": {"name": "another", "role": "viewer"}},
     "PUT /v1/keys/{name}/password": {"json": {"password": "a long enough one"}},
