@@ -70,7 +70,7 @@ def router(runtime: Runtime) -> APIRouter:
         contradictions = await runtime.intake.in_thread(_contradictions, runtime)
         return show(request, "review.html", {**view, "contradictions": contradictions, "meanings": REASONS})
 
-    @routes.get("/review/editor")
+    @page(routes, "/review/editor")
     async def editor(
         request: Request,
         _caller: Reviewer,
