@@ -1,15 +1,12 @@
 """Routes over the dataset: a person's word on batches and on contradictions, and a small picture of each photo."""
 
-import io
 from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from dentwatch.data.decoding import decode
 from dentwatch.errors import DatasetError, LoopError, PhotoError, SourceError
 from dentwatch.loop import batch_states
 from dentwatch.loop.batch_states import BatchState
@@ -19,9 +16,7 @@ from dentwatch.serving.access import require
 from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.runtime import Runtime
-
-_QUALITY = 82
-_KEEP_AN_HOUR = {"Cache-Control": "private, max-age=3600"}
+from dentwatch.serving.small_picture import KEEP_AN_HOUR, small_picture
 
 Sender = Annotated[Caller, Depends(require(Permission.SEND_ANNOTATIONS))]
 Looker = Annotated[Caller, Depends(require(Permission.SEE_MODELS))]
@@ -122,7 +117,7 @@ def _add_photos(routes: APIRouter, runtime: Runtime) -> None:
     ) -> Response:
         """The upright picture, without what the camera wrote beside it."""
         picture = await runtime.intake.in_thread(_picture, runtime, version, photo_id, side)
-        return Response(picture, media_type="image/jpeg", headers=_KEEP_AN_HOUR)
+        return Response(picture, media_type="image/jpeg", headers=KEEP_AN_HOUR)
 
 
 def _picture(runtime: Runtime, version: str, photo_id: str, side: int) -> bytes:
@@ -135,14 +130,8 @@ def _picture(runtime: Runtime, version: str, photo_id: str, side: int) -> bytes:
     if row is None:
         raise RefusedError(HTTPStatus.NOT_FOUND, "no-such-photo", f"No photo {photo_id} is in the version {version}.")
     try:
-        data = runtime.store.get(photo_id)
-        rgb = decode(data, max_pixels=runtime.settings.serving.max_pixels, target_side=side).rgb
+        return small_picture(runtime.store.get(photo_id), side, max_pixels=runtime.settings.serving.max_pixels)
     except PhotoError as error:
         missing = error.reason == "missing"
         status = HTTPStatus.NOT_FOUND if missing else HTTPStatus.UNPROCESSABLE_ENTITY
         raise RefusedError(status, "photo-missing" if missing else "not-a-photo", error.message) from error
-    picture = Image.fromarray(rgb)
-    picture.thumbnail((side, side))
-    written = io.BytesIO()
-    picture.save(written, "JPEG", quality=_QUALITY)
-    return written.getvalue()

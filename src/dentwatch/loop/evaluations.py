@@ -12,18 +12,18 @@ from dentwatch.data.remade_photos import RemadePhotos
 from dentwatch.errors import DataError, DatasetError
 from dentwatch.loop.steps import Bench
 from dentwatch.records.annotations import Split
-from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import Adaptation, ModelBundle, ModelSpec
 from dentwatch.records.photos import PhotoStore
 
 if TYPE_CHECKING:
+    from dentwatch.records.datasets import DatasetStore, DatasetVersion  # with pyarrow, which pages do without
     from dentwatch.training.evaluation.result import EvaluationResult
 
 
 def evaluated(
     bench: Bench,
     bundle: ModelBundle,
-    dataset: DatasetVersion,
+    dataset: "DatasetVersion",
     split: Split,
     drift: Adaptation | None = None,
     labels: tuple[str, ...] | None = None,
@@ -70,7 +70,7 @@ def folder_of(
     return place_of(home) / hashlib.sha256(asked.encode()).hexdigest()[:24]
 
 
-def judging_photos(store: DatasetStore) -> tuple[DatasetVersion, Split]:
+def judging_photos(store: "DatasetStore") -> "tuple[DatasetVersion, Split]":
     """The newest dataset version and the split to judge by: the frozen test set, or val where that is empty."""
     dataset = store.get("latest")
     splits: tuple[Split, ...] = ("test", "val")

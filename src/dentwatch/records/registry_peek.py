@@ -4,12 +4,11 @@ Only for SQLite, only reading, and only a shortcut: where it cannot tell, MLflow
 (``registered_model_aliases``, ``model_version_tags``), so a test compares both answers.
 """
 
-import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 
-from dentwatch.records.model_versions import DIGEST_TAG, SPEC_TAG
+from dentwatch.records.model_versions import DIGEST_TAG
 from dentwatch.records.tracking import sqlite_path
 from dentwatch.settings import Settings
 
@@ -39,21 +38,3 @@ def peek(alias: str, settings: Settings) -> list[Glimpse] | None:
     except sqlite3.Error:  # another version of MLflow's tables, or a database that is being made
         return None
     return [Glimpse(int(number), str(digest)) for number, digest in rows] if len(rows) < 2 else None
-
-
-def trained_on(dataset_version: str, settings: Settings) -> list[int]:
-    """The numbers of the registered versions that were trained on a dataset version, newest first.
-
-    Empty, too, where the registry is not in a file of this machine.
-    """
-    path = sqlite_path(settings)
-    if path is None or not path.is_file():
-        return []
-    query = "SELECT version, value FROM model_version_tags WHERE name = ? AND key = ?"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(query, (settings.tracking.model_name, SPEC_TAG)).fetchall()
-    except sqlite3.Error:
-        return []
-    found = (int(number) for number, spec in rows if json.loads(spec).get("dataset_version") == dataset_version)
-    return sorted(found, reverse=True)

@@ -10,7 +10,6 @@ from markupsafe import Markup
 from dentwatch.errors import DataError, DatasetError
 from dentwatch.loop import evaluations
 from dentwatch.records.annotations import Split
-from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import ModelSpec
 from dentwatch.settings import Settings
 from dentwatch.training.evaluation.charts import Axis, Series, line_chart
@@ -76,6 +75,8 @@ def measured(settings: Settings, name: str, spec: ModelSpec, beside: tuple[str, 
 
 
 def _places(settings: Settings) -> Iterator[tuple[str, Split]]:
+    from dentwatch.records.datasets import DatasetStore  # pyarrow comes with it, which not every worker needs
+
     try:
         newest = DatasetStore(settings.dataset_store_url).newest(_DATASETS)
     except DatasetError:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dentwatch.errors import DatasetError, SourceError
 from dentwatch.loop import batch_states
-from dentwatch.records import registry_peek
+from dentwatch.records import registry_view
 from dentwatch.records.annotations import SPLITS, PhotoRecord, Split
 from dentwatch.records.labels import LABELS
 from dentwatch.serving.access import require
@@ -164,7 +164,7 @@ def _version(runtime: Runtime, name: str, split: Split | Literal[""], label: str
         "figures": figures,
         "lighting": list(zip(LIGHT_EDGES, LIGHT_EDGES[1:], figures.lighting, strict=False)),
         "difference": difference_of(url, str(info.parent), info.id) if known else None,
-        "models": registry_peek.trained_on(info.id, runtime.settings),
+        "models": _trained_on(info.id, runtime),
         "model_name": runtime.settings.tracking.model_name,
         "samples": _samples(found, split, label),
         "split": split,
@@ -178,3 +178,9 @@ def _samples(version: "DatasetVersion", split: Split | Literal[""], label: str) 
     rows = islice(version.photos(split or None), _MOST_LOOKED_AT)
     wanted = (row for row in rows if not label or any(one.label == label for one in row.annotations))
     return list(islice(wanted, _SAMPLES))
+
+
+def _trained_on(dataset_version: str, runtime: Runtime) -> list[int]:
+    """The numbers of the model versions that were trained on a dataset version, newest first."""
+    versions = reversed(registry_view.view(runtime.settings).versions)
+    return [one.number for one in versions if one.spec.dataset_version == dataset_version]

@@ -15,7 +15,6 @@ from dentwatch.errors import DatasetError
 from dentwatch.loop import journal
 from dentwatch.loop.evaluations import place_of
 from dentwatch.records import registry_view, rollouts
-from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_versions import ModelVersion
 from dentwatch.records.registry_view import RegistryView
 from dentwatch.serving.access import require
@@ -78,7 +77,6 @@ def router(runtime: Runtime) -> APIRouter:
             "rollout": rollout,
             "comparisons": [place.name for place in _comparisons(runtime, version)],
             "changes": [one for one in registry.history if number in (one.version, one.previous)],
-            "others": [one.number for one in registry.versions if one.number != number],
             "links": _links(runtime),
         }
         return show(request, "model.html", view)
@@ -160,6 +158,8 @@ def _curves(runtime: Runtime, registry: RegistryView, version: ModelVersion) -> 
 
 def _has_dataset(runtime: Runtime, version: ModelVersion) -> bool:
     """Whether the dataset version is here; a model may have been trained elsewhere."""
+    from dentwatch.records.datasets import DatasetStore  # pyarrow comes with it, which not every worker needs
+
     try:
         DatasetStore(runtime.settings.dataset_store_url).get(version.spec.dataset_version)
     except DatasetError:

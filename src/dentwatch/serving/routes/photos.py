@@ -1,11 +1,9 @@
 """``/v1/inspections/{id}/photos``: the photos of an inspection, as they are and with their damage drawn."""
 
-import io
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from PIL import Image
 from starlette.responses import Response
 
 from dentwatch.data.decoding import decode
@@ -20,6 +18,7 @@ from dentwatch.serving.permissions import Caller, Permission
 from dentwatch.serving.problems import RefusedError
 from dentwatch.serving.routes.inspections import visible
 from dentwatch.serving.runtime import Runtime
+from dentwatch.serving.small_picture import KEEP_AN_HOUR, small_picture
 
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "description": "A JPEG."},
@@ -30,9 +29,6 @@ Side = Annotated[
     int | None, Query(ge=32, le=2048, description="Longer side in pixels, upright; default: the picture as it is.")
 ]
 Looker = Annotated[Caller, Depends(require(Permission.SEE_PHOTOS))]
-
-_KEEP_AN_HOUR = {"Cache-Control": "private, max-age=3600"}  # small pictures come again and again, and never change
-_SMALL_QUALITY = 82
 
 
 class _Jpeg(Response):
@@ -50,7 +46,7 @@ def router(runtime: Runtime) -> APIRouter:
         kept = await _photo(inspection_id, position, caller)
         if side is None:
             return _Jpeg(await runtime.intake.in_thread(_cleaned, runtime, kept))
-        return _Jpeg(await runtime.intake.in_thread(_shrunk, runtime, kept, side), headers=_KEEP_AN_HOUR)
+        return _Jpeg(await runtime.intake.in_thread(_shrunk, runtime, kept, side), headers=KEEP_AN_HOUR)
 
     @routes.get(base + "/drawn", summary="Show a photo with its damage", responses=_PICTURE)
     async def drawn(inspection_id: str, position: Position, caller: Looker) -> Response:
@@ -88,15 +84,9 @@ def _drawn(runtime: Runtime, kept: KeptPhoto) -> bytes:
 
 def _shrunk(runtime: Runtime, kept: KeptPhoto, side: int) -> bytes:
     try:
-        data = runtime.store.get(kept.photo_id)
-        decoded = decode(data, max_pixels=runtime.settings.serving.max_pixels, target_side=side)
+        return small_picture(runtime.store.get(kept.photo_id), side, max_pixels=runtime.settings.serving.max_pixels)
     except PhotoError as error:
         raise _not_shown(kept, error) from error
-    written = io.BytesIO()
-    picture = Image.fromarray(decoded.rgb)
-    picture.thumbnail((side, side))
-    picture.save(written, "JPEG", quality=_SMALL_QUALITY)
-    return written.getvalue()
 
 
 def _not_shown(kept: KeptPhoto, error: PhotoError) -> RefusedError:
