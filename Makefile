@@ -21,7 +21,7 @@ check: $(READY)
 # The lock names every package but the libraries that PyTorch asks for itself, which differ from machine to machine, and
 # opencv-python, which LibreYOLO asks for and which opencv-python-headless stands in for (both write the same files, and
 # only the headless one starts on a machine without a screen).
-$(READY): requirements.lock pyproject.toml setup.py $(wildcard src/dentwatch/data/dc_jpeg/*)
+$(READY): requirements.lock pyproject.toml setup.py $(wildcard src/dentwatch/data/dc_jpeg/*) src/dentwatch/monitoring/drift/recursion.c
 	@echo "Setting up $(VENV): a few minutes the first time (PyTorch is large)."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
@@ -40,4 +40,5 @@ starter: $(READY)  ## Make the starter model that ships in the package (about an
 	@$(BIN)/python -m dentwatch.training.starter
 
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/dentwatch/data/_dc_jpeg.*so src/*.egg-info
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/dentwatch/data/_dc_jpeg.*so src/dentwatch/monitoring/drift/_recursion.*so \
+	  src/*.egg-info

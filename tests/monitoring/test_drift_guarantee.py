@@ -12,7 +12,7 @@ from dentwatch.monitoring.drift.deflator import Worth, mean_bound
 from dentwatch.monitoring.drift.detector import DriftDetector
 from dentwatch.monitoring.drift.odds import Odds
 from dentwatch.monitoring.drift.ranks import ReferenceRanks
-from dentwatch.monitoring.drift.recursion import Recursion
+from dentwatch.monitoring.drift.recursion import MOST, Recursion, compiled_pay, pay
 from dentwatch.monitoring.features import FEATURE_NAMES
 
 
@@ -113,3 +113,34 @@ def test_a_larger_reference_wins_more_from_the_same_drift():
         detector = DriftDetector(None, odds=odds(rng, vehicles))
         delays.append(next(number for number, seen in enumerate(dark) if detector.update(seen).alarms))
     assert delays[1] < delays[0]
+
+
+def test_the_compiled_update_is_that_of_numpy_to_the_last_bit():
+    assert compiled_pay is not None, "recursion.c was not built: is there a C compiler?"
+    rng = np.random.default_rng(7)
+    trends = rng.choice((-0.3, 0.5), 203)  # some are quiet, some win up to the cut-off
+    by_numpy, compiled = ((np.zeros((2, 203)), np.zeros(203, np.int64)) for _ in range(2))
+    for update in range(1, 400):
+        e_values = np.exp(rng.normal(trends, 1.0))
+        pay(*by_numpy, e_values, update, MOST)
+        compiled_pay(*compiled, e_values, update, MOST)
+        for one, other in zip(by_numpy, compiled, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert by_numpy[0].max() == MOST
+    assert by_numpy[1].min() < 200 < by_numpy[1].max()
+
+
+@pytest.mark.parametrize(
+    ("money", "quiet"),
+    [
+        (np.zeros((2, 5)), np.zeros(4, np.int64)),
+        (np.zeros((2, 4)), np.zeros(5, np.int64)),
+        (np.zeros((2, 8))[:, ::2], np.zeros(4, np.int64)),
+        (np.zeros((2, 4)), np.frombuffer(bytes(32), np.int64)),
+    ],
+    ids=["money too long", "quiet too long", "money with gaps", "quiet not writable"],
+)
+def test_the_compiled_update_refuses_arrays_that_it_would_overrun(money, quiet):
+    assert compiled_pay is not None
+    with pytest.raises(ValueError):
+        compiled_pay(money, quiet, np.ones(4), 1, MOST)

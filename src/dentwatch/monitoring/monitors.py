@@ -100,12 +100,12 @@ class Monitors:
                 self._detector.whole = DriftDetector(None, self._detector.whole.one_in, odds=self._odds)
             else:
                 self._detector.slices.pop(part, None)
-            self._readings[part] = DriftReading(0, {})
+            self._readings[part] = DriftReading()
             self._drifting.discard(part)
 
     def evidence(self) -> dict[str, dict[str, float]]:
         """By slice and channel, as a share of the alarm's threshold; of the slices seen since :meth:`begin`."""
-        return {part: dict(reading.evidence) for part, reading in self._readings.items()}
+        return {part: reading.evidence for part, reading in self._readings.items()}
 
     def is_unsure(self, photo: FedPhoto) -> bool:
         """Whether the model was hardly sure enough of something that it found in a photo."""

@@ -47,6 +47,7 @@ class DriftDetector:
         self.one_in = one_in
         # Channel i alarms at one_in ÷ share: money in units of that is the evidence.
         self._recursion = Recursion(odds.layout.weights * (odds.layout.shares / one_in)[:, None])
+        self._channels = odds.layout.channels
         self._recent = Recent(odds.centre, odds.per_spread)
         self._alarms: tuple[DriftAlarm, ...] = ()
 
@@ -62,14 +63,14 @@ class DriftDetector:
     def pay(self, e_values: NDArray[np.float64], figures: NDArray[np.float64]) -> DriftReading:
         """As :meth:`update`, from what :meth:`Odds.of` says of the photos."""
         evidence = self._recursion.update(e_values).tolist()
-        self._recent.remember(self.updates, figures)
+        updates = self._recursion.updates
+        self._recent.remember(updates, figures)
         ended: tuple[str, ...] = ()
         settled = True
         if self._alarms or max(evidence) >= 1:
             ended = self._judge(evidence)
-            settled = all(self.updates >= alarm.raised + SETTLING for alarm in self._alarms)
-        by_channel = dict(zip(self.odds.layout.channels, evidence, strict=True))
-        return DriftReading(self.updates, by_channel, self._alarms, settled, ended)
+            settled = all(updates >= alarm.raised + SETTLING for alarm in self._alarms)
+        return DriftReading(updates, self._channels, evidence, self._alarms, settled, ended)
 
     def _judge(self, evidence: list[float]) -> tuple[str, ...]:
         """Raise, revise and end alarms; the channels whose alarm ended."""

@@ -1,8 +1,8 @@
 """What a detector says after an update: how much evidence there is, and which alarms stand."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Pace = Literal["sudden", "gradual"]
 
@@ -45,19 +45,25 @@ class DriftAlarm:
     primary: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class DriftReading:
-    """``updates`` so far, ``evidence`` (money ÷ threshold) of each channel, and the alarms that stand.
+class DriftReading(NamedTuple):
+    """What is known after ``updates``; a tuple, since one is made for every slice of every inspection.
 
-    ``settled`` is false while an alarm's cause may still change: for the first 20 updates after it was raised.
-    ``ended`` names channels whose alarm ended with this update.
+    ``money`` (money ÷ threshold) is by the ``channels``. ``alarms`` are those that stand; ``settled`` is false while an
+    alarm's cause may still change: for the first 20 updates after it was raised. ``ended`` names channels whose alarm
+    ended with this update.
     """
 
-    updates: int
-    evidence: Mapping[str, float]
+    updates: int = 0
+    channels: tuple[str, ...] = ()
+    money: Sequence[float] = ()
     alarms: tuple[DriftAlarm, ...] = ()
     settled: bool = True
     ended: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """How much evidence each channel has, as a share of what raises its alarm."""
+        return dict(zip(self.channels, self.money, strict=True))
 
     @property
     def cause(self) -> str | None:

@@ -35,16 +35,12 @@ class SlicedDetector:
 
     ``one_in`` is the promise for all of them together. An inspection is in one slice per dimension, so ``n`` of them
     bring at most ``n`` updates to the slices of a dimension, however many there are: with ``D`` dimensions every
-    detector promises one in ``one_in · (D + 1)``, and the sum over all keeps ``n / one_in``. ``own`` are odds against
-    references of single slices, by name, for those whose photos differ from the whole's by nature.
+    detector promises one in ``one_in · (D + 1)``, and the sum over all keeps ``n / one_in``.
     """
 
-    def __init__(
-        self, odds: Odds, dimensions: Sequence[str], one_in: float = 1_000_000, own: Mapping[str, Odds] | None = None
-    ) -> None:
+    def __init__(self, odds: Odds, dimensions: Sequence[str], one_in: float = 1_000_000) -> None:
         self.dimensions = tuple(dimensions)
         self._odds = odds
-        self._own = dict(own or {})
         self._one_in = one_in * (len(self.dimensions) + 1)
         self.whole = DriftDetector(None, self._one_in, odds=odds)
         """The detector of all traffic."""
@@ -58,8 +54,7 @@ class SlicedDetector:
         for dimension in self.dimensions:
             if dimension in values:
                 name = self._slice(dimension, values[dimension])
-                detector = self.slices[name]
-                readings[name] = detector.pay(*(self._own[name].of(photos) if name in self._own else paid))
+                readings[name] = self.slices[name].pay(*paid)
         return SlicedReading(self.whole.pay(*paid), readings)
 
     def _slice(self, dimension: str, value: str) -> str:
@@ -69,7 +64,7 @@ class SlicedDetector:
             known = sum(other.startswith(f"{dimension}=") for other in self.slices)
             if known >= MOST_VALUES:
                 name = f"{dimension}={OTHER}"
-            self.slices.setdefault(name, DriftDetector(None, self._one_in, odds=self._own.get(name, self._odds)))
+            self.slices.setdefault(name, DriftDetector(None, self._one_in, odds=self._odds))
         return name
 
     def state(self) -> bytes:
@@ -92,8 +87,7 @@ class SlicedDetector:
             ) from error
         restored: dict[str, DriftDetector] = {}
         for name, length in lengths.items():
-            odds = self._own.get(name, self._odds) if name else self._odds
-            restored[name] = DriftDetector(None, self._one_in, odds=odds)
+            restored[name] = DriftDetector(None, self._one_in, odds=self._odds)
             restored[name].restore(state[start : start + length])
             start += length
         self.whole = restored.pop("")
