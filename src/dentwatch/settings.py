@@ -201,6 +201,9 @@ class LoopSettings(Group):
     tolerated_loss: float = Field(
         1, ge=0, le=100, description="Recall or AP50 that a challenger may lose on unchanged photos, percentage points."
     )
+    most_asked_again: float = Field(
+        0.3, ge=0, le=1, description="Most drifted photos, as a share, that stricter photo rules may ask for again."
+    )
     needs_approval: bool = Field(False, description="A challenger that passed the gate waits for a person's approval.")
     shadow_photos: int = Field(200, ge=0, description="Photos that a challenger sees in the shadow before the canary.")
     canary_share: float = Field(0.1, gt=0, le=1, description="Share of vehicles that the canary answers.")

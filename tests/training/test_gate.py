@@ -1,6 +1,7 @@
 """What a challenger must show before it may answer anybody, with real models whose answers are known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from dentwatch.records.annotations import Annotation, Box, PhotoRecord
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
-from dentwatch.training.evaluation.evaluator import evaluate_bundle
+from dentwatch.training.evaluation.evaluator import evaluate_bundle, judge
+from dentwatch.training.evaluation.result import EvaluationResult
 from dentwatch.training.gate import Ruling, Seen, rule
 
 VEHICLES = 10
 ELSEWHERE = (44.0, 2.0, 60.0, 14.0)
 RED, BLUE = (240, 20, 20), (20, 20, 240)
+TOLERANCES = {"tolerated_loss": 1, "latency_ratio": 1.2, "most_asked_again": 0.3}
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def judged(store: PhotoStore, tmp_path: Path) -> Callable[..., Ruling]:
 
         dark = seen(dataset_of(store, dim=True)) if drifted else None
         taken = seen(dataset_of(store))
-        return rule(champion, challenger, taken, dark, slowness, tolerated_loss=1, latency_ratio=1.2)
+        return rule(champion, challenger, taken, dark, slowness, **TOLERANCES)
 
     return judge
 
@@ -136,5 +139,34 @@ def test_without_damages_to_judge_by_nothing_passes(store: PhotoStore, tmp_path:
     one, two = (
         evaluate_bundle(m, dataset, store, "test", labels=labels, latency=False) for m in (champion, challenger)
     )
-    ruling = rule(champion, challenger, Seen(one, two), None, 1.0, tolerated_loss=1, latency_ratio=1.2)
+    ruling = rule(champion, challenger, Seen(one, two), None, 1.0, **TOLERANCES)
     assert "evidence" in broken(ruling)
+
+
+def asked_again(result: EvaluationResult, photos: set[str]) -> EvaluationResult:
+    """The evaluation as if the model's photo rules had refused ``photos``."""
+    outcomes = [
+        replace(one, photo=replace(one.photo, annotations=()), detections=(), asked_again=True)
+        if one.photo.photo_id in photos
+        else one
+        for one in result.outcomes()
+    ]
+    facts = {"labels": result.labels, "thresholds": result.thresholds, "bootstrap": result.bootstrap}
+    return judge(outcomes, result.model, result.dataset.version, "test", **facts)
+
+
+@pytest.mark.parametrize(("count", "passes"), [(6, True), (7, False)])
+def test_photo_rules_may_ask_for_a_few_photos_again(
+    store: PhotoStore, tmp_path: Path, count: int, passes: bool
+) -> None:
+    """The champion misses what the dim photos show; rules that ask for those again are judged by the others."""
+    champion, challenger = (tiny_model.write_bundle(tmp_path / name) for name in ("champion", "challenger"))
+    dim = list(dataset_of(store, dim=True).photos("test"))[:count]
+    normal = list(dataset_of(store).photos("test"))[count:]
+    dataset = DatasetStore(settings.load().dataset_store_url).write([*dim, *normal])
+    seen = evaluate_bundle(champion, dataset, store, "test", labels=("scratch", "dent"), latency=False)
+    stricter = asked_again(seen, {one.photo_id for one in dim})
+    ruling = rule(champion, challenger, Seen(seen, seen), Seen(seen, stricter), 1.0, **TOLERANCES)
+    assert broken(ruling) == (set() if passes else {"asked again"})
+    recall = next(one for one in ruling.rules if one.name == "recall on drifted photos")
+    assert recall.passed

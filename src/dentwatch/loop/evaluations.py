@@ -30,8 +30,10 @@ def evaluated(
 ) -> "EvaluationResult":
     """What a model says about the photos of ``split``, from a file where it has said so before.
 
-    ``labels`` are those that are judged; default: its own.
+    ``labels`` are those that are judged; default: its own. Where stricter photo rules are its answer to a drift, the
+    drifted photos that they ask for again are not judged.
     """
+    from dentwatch.serving.quality_gate import QualityGate
     from dentwatch.training.evaluation.evaluator import evaluate_bundle
     from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
 
@@ -50,6 +52,7 @@ def evaluated(
         latency=False,
         max_pixels=bench.settings.data.max_pixels,
         progress=bench.report,
+        gate=QualityGate.of(bundle) if drift is not None and bundle.spec.asks_again else None,
     )
     result.save(folder)
     return result

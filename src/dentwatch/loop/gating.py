@@ -79,6 +79,7 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
         slowness,
         tolerated_loss=limits.tolerated_loss,
         latency_ratio=limits.latency_ratio,
+        most_asked_again=limits.most_asked_again,
     )
     return taken, drifted, ruling
 

@@ -82,7 +82,7 @@ def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drif
         figures = evaluated(bench, champion, dataset, "val").figures
         recalls = {label: figures[f"recall_{label}"].value for label in spec.labels}
         least = {label: round(recall, 4) for label, recall in recalls.items() if recall is not None}
-        how = best_enhancement(bench, champion, drift)[0] or how
+        how = best_enhancement(bench, champion, drift) or how
     return RunSettings(
         detector=spec.detector,
         size=spec.size,

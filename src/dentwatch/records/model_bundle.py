@@ -69,6 +69,7 @@ class Adaptation(BaseModel):
     amount: float = Field(description="How strong it is, in the unit of that way.")
     share: float = Field(1.0, ge=0, le=1, description="Share of the photos that are so.")
     slice: str = Field(description="Which photos drifted, as in `channel=app`, or `all`.")
+    asked_again: float = Field(0.0, ge=0, le=1, description="Share of them that stricter photo rules ask for again.")
 
 
 class ModelSpec(BaseModel):
@@ -98,6 +99,11 @@ class ModelSpec(BaseModel):
         default_factory=dict, description="Largest difference of ONNX and network: boxes in pixels, scores."
     )
     adapted_to: Adaptation | None = Field(None, description="The drift that it was made for, if any.")
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether stricter photo rules are its answer to the drift: photos that they refuse are not relied on."""
+        return self.adapted_to is not None and self.adapted_to.asked_again > 0
 
 
 class ModelBundle:

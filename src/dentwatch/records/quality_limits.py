@@ -42,8 +42,8 @@ class QualityLimit(BaseModel):
     limit: float = Field(description="In the statistic's unit.")
     low: float | None = Field(None, description="The limit's 95 % interval, vehicles resampled.")
     high: float | None = None
-    set_by: Literal["recall", "false_refusals"] = Field(
-        description="What set it: the recall lost, or the most ordinary photos that it may refuse."
+    set_by: Literal["recall", "false_refusals", "drift"] = Field(
+        description="What set it: the recall lost, the most ordinary photos that it may refuse, or a drift's remedy."
     )
     beyond: Retained = Field(description="Recall retained in photos that it marks unreliable.")
     within: Retained = Field(description="Recall retained in the others, degraded and not.")

@@ -71,6 +71,7 @@ def rule(
     *,
     tolerated_loss: float,
     latency_ratio: float,
+    most_asked_again: float,
 ) -> Ruling:
     """Hold ``challenger`` against ``champion``.
 
@@ -84,6 +85,7 @@ def rule(
     if drifted is not None:
         there = compare(drifted.champion, drifted.challenger)
         found.append(_won("recall", drifted, there.get("recall")))
+        found += _few_asked_again(drifted.challenger, most_asked_again)
         found += [
             _not_lost(name, drifted, there.get(name), tolerated_loss, " on drifted photos") for name in ("ap50", "f1")
         ]
@@ -157,6 +159,13 @@ def _won(name: str, seen: Seen, change: Change | None) -> Check:
     share = (1.0 if after > before else 0.0) if change is None else change.difference.share_better
     text = f"{name} on drifted photos is {after:.3f} ({before:.3f}), better in {100 * share:.0f} % of resamples"
     return Check(f"{name} on drifted photos", after > before and share >= SURE, f"{text}.", share, SURE)
+
+
+def _few_asked_again(seen: EvaluationResult, most: float) -> list[Check]:
+    """Its photo rules ask for few of the drifted photos again; no rule where they ask for none."""
+    share = sum(row.asked_again for row in seen.photos) / max(len(seen.photos), 1)
+    text = f"{100 * share:.0f} % of drifted photos are asked for again ({100 * most:.0f} % are allowed)."
+    return [Check("asked again", share <= most, text, share, most)] if share else []
 
 
 def _values(name: str, seen: Seen) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
     )
     own = (spec.detector, spec.size) == (detector.name, detector.size)
     if own and bundle.weights_path is not None:
-        _copy(detector, bundle.weights_path, weights)
+        load_weights(detector, bundle.weights_path, weights)
         return rights
     if isinstance(detector, YoloDetector) and _is_yolox(spec, detector.yolox_size(detector.size)):
         return _joined(rights, detector.load_yolox(bundle.onnx_path, calibration_photos(photos)))
@@ -102,7 +102,7 @@ def _from_file(detector: Detector, path: Path, photos: Callable[[], Tensor]) -> 
             )
         return _joined(_rights_of(path), detector.load_yolox(path, photos()))
     if path.suffix == ".safetensors":
-        _copy(detector, path, str(path))
+        load_weights(detector, path, str(path))
     else:
         raise TrainingError(
             f"{path} is neither an .onnx nor a .safetensors file.", "Convert it, or name a model version."
@@ -114,7 +114,11 @@ def _rights_of(path: Path) -> Rights:
     return _KNOWN_FILES.get(path.name) or Rights(name=path.name, licence="unknown", source="file given with --weights")
 
 
-def _copy(detector: Detector, path: Path, name: str) -> None:
+def load_weights(detector: Detector, path: Path, name: str) -> None:
+    """Copy the parameters in the ``.safetensors`` file at ``path`` into ``detector``; messages call them ``name``.
+
+    Raises :class:`TrainingError` for a file that cannot be read or holds another network.
+    """
     try:
         parameters = load_file(path)
     except (OSError, SafetensorError) as error:

@@ -14,7 +14,7 @@ from dentwatch.training.evaluation.intervals import Difference, differences, dra
 from dentwatch.training.evaluation.matching import match
 from dentwatch.training.evaluation.pictures import Album
 from dentwatch.training.evaluation.report import compared_curves, environment, write_page
-from dentwatch.training.evaluation.result import EvaluationResult, Figure
+from dentwatch.training.evaluation.result import EvaluationResult, Figure, PhotoRow
 
 COMPARISON_NAME = "comparison.html"
 LOWER_IS_BETTER = ("false_positive_rate", "false_negative_rate", "false_per_photo", "false_per_photo_at_recall25")
@@ -67,15 +67,18 @@ def check_comparable(results: Sequence[EvaluationResult]) -> None:
         raise DataError("There is only one evaluation to compare.", "Name a second model.")
     first = results[0]
     for other in results[1:]:
-        same = [(row.photo_id, row.annotations) for row in first.photos] == [
-            (row.photo_id, row.annotations) for row in other.photos
-        ]
+        same = len(first.photos) == len(other.photos) and all(map(_is_same, first.photos, other.photos))
         if not same or first.labels != other.labels:
             raise DataError(
                 f"{first.model.name} was evaluated on {_about(first)}, {other.model.name} on {_about(other)}: "
                 "figures about different photos, annotations or labels say nothing about the models.",
                 "Evaluate both on the same dataset version and split.",
             )
+
+
+def _is_same(one: PhotoRow, other: PhotoRow) -> bool:
+    asked_again = one.asked_again or other.asked_again  # and so without annotations for that model
+    return one.photo_id == other.photo_id and (asked_again or one.annotations == other.annotations)
 
 
 def _about(result: EvaluationResult) -> str:

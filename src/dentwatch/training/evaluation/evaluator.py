@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -15,6 +16,7 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.serving.answers import PhotoFailure
 from dentwatch.serving.inspection import Inspector, Photo
+from dentwatch.serving.quality_gate import QualityGate
 from dentwatch.training.evaluation.intervals import LEVEL, RESAMPLES
 from dentwatch.training.evaluation.latency import machine, measure_latency
 from dentwatch.training.evaluation.matching import PhotoOutcome, match
@@ -47,11 +49,12 @@ def predict(
     photos: PhotoStore,
     labels: Sequence[str],
     progress: Progress | None = None,
+    gate: QualityGate | None = None,
 ) -> list[PhotoOutcome]:
     """All that the model says about ``labels`` in each photo, down to a score of 0.001.
 
-    Raises :class:`PhotoError` when a photo is missing or cannot be decoded: figures over the rest would be about other
-    photos than those the dataset version names.
+    Photos that ``gate`` refuses are asked for again, and not judged. Raises :class:`PhotoError` when a photo is missing
+    or cannot be decoded: figures over the rest would be about other photos than those the dataset version names.
     """
     outcomes = []
     for number, record in enumerate(records, start=1):
@@ -63,9 +66,12 @@ def predict(
                 f"The photo {record.name} ({record.photo_id[:12]}) of the dataset cannot be used: {decoded.error}",
                 "Ingest its source again, so that a new dataset version is without it.",
             )
-        found, _ = inspector.predict(decoded, LOWEST_THRESHOLD)
-        judged = tuple(one for one in found if one.label in labels)
-        outcomes.append(PhotoOutcome(record, judged, lighting(decoded.statistics)))
+        light = lighting(decoded.statistics)
+        if gate is not None and not gate.check(decoded.statistics).reliable:
+            outcomes.append(PhotoOutcome(replace(record, annotations=()), (), light, asked_again=True))
+        else:
+            found, _ = inspector.predict(decoded, LOWEST_THRESHOLD)
+            outcomes.append(PhotoOutcome(record, tuple(one for one in found if one.label in labels), light))
         if progress:
             progress("Looking at photos", number, len(records))
     return outcomes
@@ -117,8 +123,9 @@ def evaluate_bundle(
     latency: bool = True,
     commit: str = "",
     progress: Progress | None = None,
+    gate: QualityGate | None = None,
 ) -> EvaluationResult:
-    """Evaluate a model version on the annotated photos of a split.
+    """Evaluate a model version on the annotated photos of a split, but for those that ``gate`` asks for again.
 
     ``thresholds`` replace the model's own operating thresholds; with a ``rule`` they are chosen on these very photos,
     which is what val is for. ``threads`` run the network; ``commit`` is the git commit of the evaluating code.
@@ -127,7 +134,7 @@ def evaluate_bundle(
     """
     records = annotated_photos(dataset, split)
     inspector = Inspector(bundle, threads=threads, max_pixels=max_pixels)
-    outcomes = predict(inspector, records, photos, labels, progress)
+    outcomes = predict(inspector, records, photos, labels, progress, gate)
     if rule is not None:
         thresholds = choose_thresholds(match(outcomes, labels), rule)
     timed = None

@@ -29,11 +29,15 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class PhotoOutcome:
-    """One photo with what people annotated and all that the model said about it (scores of 0.001 and more)."""
+    """One photo with what people annotated and all that the model said about it (scores of 0.001 and more).
+
+    One that is ``asked_again``, because the photo rules refuse it, has neither: nobody relies on what is said of it.
+    """
 
     photo: PhotoRecord
     detections: tuple[Detection, ...]
     lighting: Lighting = "normal"
+    asked_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

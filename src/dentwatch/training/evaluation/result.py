@@ -124,7 +124,8 @@ class Bootstrap(_Part):
 class PhotoRow(_Part):
     """One photo.
 
-    ``annotations`` are ``(label, x, y, width, height)`` in pixels; ``detections`` have a score after the label.
+    ``annotations`` are ``(label, x, y, width, height)`` in pixels; ``detections`` have a score after the label. One
+    that is ``asked_again`` has neither.
     """
 
     photo_id: str
@@ -135,6 +136,7 @@ class PhotoRow(_Part):
     lighting: Lighting
     annotations: list[tuple[str, float, float, float, float]]
     detections: list[tuple[str, float, float, float, float, float]]
+    asked_again: bool = False
 
 
 class EvaluationResult(_Part):
@@ -225,6 +227,7 @@ def photo_row(outcome: PhotoOutcome) -> PhotoRow:
         lighting=outcome.lighting,
         annotations=[(mark.label, *_rounded(mark.box)) for mark in photo.annotations],
         detections=[(one.label, round(one.score, 6), *_rounded(one.box)) for one in outcome.detections],
+        asked_again=outcome.asked_again,
     )
 
 
@@ -245,4 +248,4 @@ def outcome_of(row: PhotoRow, split: Split) -> PhotoOutcome:
         annotations=tuple(Annotation(label, Box(*box)) for label, *box in row.annotations),
     )
     found = tuple(Detection(label, score, Box(*box)) for label, score, *box in row.detections)
-    return PhotoOutcome(photo, found, row.lighting)
+    return PhotoOutcome(photo, found, row.lighting, row.asked_again)
