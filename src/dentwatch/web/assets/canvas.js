@@ -113,6 +113,7 @@ export class Canvas {
     if (!this.boxes || event.button > 1) return;
     this.svg.focus({ preventScroll: true });
     this.svg.setPointerCapture(event.pointerId);
+    if (event.isPrimary) this.pointers.clear(); // the first finger down: one whose end was never told of is up
     const place = this.place(event);
     this.pointers.set(event.pointerId, { place, x: event.clientX, y: event.clientY });
     if (this.pointers.size === 2) return this.pinch();
