@@ -7,7 +7,7 @@ challenger, and the gate holds it against the champion on the frozen test photos
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
@@ -24,6 +24,7 @@ from dentwatch.records.model_bundle import Adaptation, Enhancement, ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.records.registry import Registry
 from dentwatch.serving.models import resolve
+from dentwatch.settings import LoopSettings
 
 _NOTHING = "nothing"
 
@@ -43,11 +44,20 @@ class Tried:
     asked_again: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was ``tried``, doing nothing first, the ``winner`` if there is one, and the champion with it."""
+
+    tried: list[Tried]
+    winner: Tried | None = None
+    version: ModelBundle | None = None
+
+
 def best_enhancement(bench: Bench, champion: ModelBundle, drift: Adaptation) -> Enhancement | None:
     """What is best done to drifted photos before ``champion`` sees them, if anything."""
     with tempfile.TemporaryDirectory(prefix="dentwatch-remedies-") as scratch:
-        _, winner = _compete(bench, champion, drift, Path(scratch), lambda scene: iter(brightened(scene)))
-    return None if winner is None else winner.spec.preprocessing.enhancement
+        best = compete(bench, champion, drift, Path(scratch), brightened).version
+    return None if best is None else best.spec.preprocessing.enhancement
 
 
 def remedy(bench: Bench, step: Step) -> Done:
@@ -55,32 +65,40 @@ def remedy(bench: Bench, step: Step) -> Done:
     champion = resolve(None, bench.settings)
     with bench.database.reading() as connection:
         incident = incidents.existing(connection, step.subject)
-    limits = bench.settings.loop
-
-    def known(scene: Scene) -> Iterator[Candidate]:
-        yield from brightened(scene)
-        yield from enlarged(scene, limits.latency_ratio)
-        yield from asking_again(scene, limits.most_asked_again)
-
     with tempfile.TemporaryDirectory(prefix="dentwatch-remedies-") as scratch:
-        tried, winner = _compete(bench, champion, drift_of(incident), Path(scratch), known)
-        number = None if winner is None else str(Registry(bench.settings).register(winner).number)
-    text = said(tried, _winner(tried, *_tolerances(bench)))
+        outcome = compete(bench, champion, drift_of(incident), Path(scratch), known(bench.settings.loop))
+        best = outcome.version
+        number = None if best is None else str(Registry(bench.settings).register(best).number)
+    text = said(outcome.tried, outcome.winner)
     with bench.database.writing() as connection:
         incidents.note_once(connection, incident.id, SYSTEM, text)
-    result: dict[str, Any] = {"text": text, "tried": [asdict(one) for one in tried], "model": number}
+    result: dict[str, Any] = {"text": text, "tried": [asdict(one) for one in outcome.tried], "model": number}
     then = () if number is None else (Ask("gate", number, {**step.cause, "step": step.key}),)
     return Done(result, then)
 
 
-def _compete(
+def known(limits: LoopSettings) -> Callable[[Scene], Iterator[Candidate]]:
+    """What makes every remedy that there is, within ``limits``."""
+
+    def candidates(scene: Scene) -> Iterator[Candidate]:
+        yield from brightened(scene)
+        yield from enlarged(scene, limits.latency_ratio)
+        yield from asking_again(scene, limits.most_asked_again)
+
+    return candidates
+
+
+def compete(
     bench: Bench,
     champion: ModelBundle,
     drift: Adaptation,
     scratch: Path,
-    known: Callable[[Scene], Iterator[Candidate]],
-) -> tuple[list[Tried], ModelBundle | None]:
-    """What each remedy brings, doing nothing first, and the champion with the best one, in ``scratch``."""
+    candidates: Callable[[Scene], Iterable[Candidate]],
+) -> Outcome:
+    """Measure what each of the ``candidates`` brings; the champion with the best one lies in ``scratch``.
+
+    Raises as :func:`~dentwatch.training.evaluation.evaluator.predict` does.
+    """
     from dentwatch.training.evaluation.evaluator import annotated_photos
 
     settings = bench.settings
@@ -90,15 +108,15 @@ def _compete(
     scene = Scene(champion, drift, records, taken, drifted, settings.data.max_pixels)
     tried = [Tried(_NOTHING, *_rates(bench, scene, champion, drifted))]
     bundles: dict[str, ModelBundle] = {}
-    for number, candidate in enumerate(known(scene)):
+    for number, candidate in enumerate(candidates(scene)):
         folder = scratch / str(number)
         folder.mkdir()
         bundle = bundles[candidate.name] = candidate.make(folder)
         lost = _lost(bench, scene, bundle) if candidate.everywhere else 0.0
         again = 0.0 if bundle.spec.adapted_to is None else bundle.spec.adapted_to.asked_again
         tried.append(Tried(candidate.name, *_rates(bench, scene, bundle, drifted), lost, again))
-    winner = _winner(tried, *_tolerances(bench))
-    return tried, None if winner is None else bundles[winner.name]
+    winner = _winner(tried, bench.settings.loop.tolerated_loss, bench.settings.monitoring.harm_tolerance)
+    return Outcome(tried, winner, None if winner is None else bundles[winner.name])
 
 
 def _lost(bench: Bench, scene: Scene, bundle: ModelBundle) -> float:
@@ -121,10 +139,6 @@ def _rates(bench: Bench, scene: Scene, bundle: ModelBundle, photos: PhotoStore) 
     figures = rates(match(outcomes, labels), bundle.spec.thresholds, OPERATING_IOU).figures
     recall, precision = (0.0 if isnan(figures[name]) else figures[name] for name in ("recall", "precision"))
     return recall, precision
-
-
-def _tolerances(bench: Bench) -> tuple[float, float]:
-    return bench.settings.loop.tolerated_loss, bench.settings.monitoring.harm_tolerance
 
 
 def _winner(tried: list[Tried], gain: float, loss: float) -> Tried | None:
