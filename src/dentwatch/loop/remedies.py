@@ -161,23 +161,23 @@ def _winner(tried: list[Tried], gain: float, loss: float) -> Tried | None:
 def said(tried: list[Tried], winner: Tried | None) -> str:
     """The outcome in words."""
     nothing, *others = tried
-    without = f"{100 * nothing.recall:.1f} %"
+    without, those = f"{100 * nothing.recall:.1f} %", "1 remedy" if len(others) == 1 else f"{len(others)} remedies"
     if not others:
         return "No remedy is known for this cause but retraining and better photos."
     if winner is None:
         best = max(others, key=lambda one: one.recall)
         return (
-            f"Nothing helps: of {len(others)} remedies the best, {best.name}, has a recall of {100 * best.recall:.1f} "
+            f"Nothing helps: of {those} the best, {best.name}, has a recall of {100 * best.recall:.1f} "
             f"% on drifted photos ({without} without) at a precision of {100 * best.precision:.1f} % "
             f"({100 * nothing.precision:.1f} %){_price(best)}."
         )
     if winner.asked_again:
         return (
-            f"Of {len(others)} remedies none helps but {winner.name}: it asks for {100 * winner.asked_again:.0f} % of "
+            f"Of {those} none helps but {winner.name}: it asks for {100 * winner.asked_again:.0f} % of "
             f"drifted photos again, and recall on the others is {100 * winner.recall:.1f} % instead of {without}."
         )
     return (
-        f"Of {len(others)} remedies {winner.name} is the best: recall on drifted photos "
+        f"Of {those} {winner.name} is the best: recall on drifted photos "
         f"{100 * winner.recall:.1f} % instead of {without}."
     )
 
