@@ -16,8 +16,13 @@ SIDE = 64
 BOX = (8.0, 16.0, 40.0, 48.0)
 
 
-def network(box: tuple[float, float, float, float] = BOX, batch: str | int = "N") -> onnx.ModelProto:
-    """``images`` uint8 (N, 64, 64, 3) → ``boxes`` (N, 1, 4) and ``scores`` (N, 1, 2)."""
+def network(
+    box: tuple[float, float, float, float] = BOX, batch: str | int = "N", *, breaks_down: bool = False
+) -> onnx.ModelProto:
+    """``images`` uint8 (N, 64, 64, 3) → ``boxes`` (N, 1, 4) and ``scores`` (N, 1, 2).
+
+    One that ``breaks_down`` cannot be run on photos whose red or blue is half of white or more.
+    """
     constants: dict[str, Any] = {
         "axes": np.array([1, 2], np.int64),
         "channels": np.array([0, 2], np.int64),
@@ -36,8 +41,15 @@ def network(box: tuple[float, float, float, float] = BOX, batch: str | int = "N"
         helper.make_node("Shape", ["images"], ["shape"]),
         helper.make_node("Gather", ["shape", "first"], ["count"], axis=0),
         helper.make_node("Concat", ["count", "rest"], ["due"], axis=0),
-        helper.make_node("Expand", ["box", "due"], ["boxes"]),
+        helper.make_node("ReduceMax", ["shares"], ["most"], keepdims=0),
+        helper.make_node("Add", ["most", "most"], ["twice"]),
+        helper.make_node("Cast", ["twice"], ["place"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["box", "place"], ["chosen"], axis=0),  # there is but one
+        helper.make_node("Unsqueeze", ["chosen", "first"], ["broken"]),
+        helper.make_node("Expand", ["broken" if breaks_down else "box", "due"], ["boxes"]),
     ]
+    if not breaks_down:
+        del nodes[-6:-1]
     graph = helper.make_graph(
         nodes,
         "tiny",

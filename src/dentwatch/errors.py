@@ -10,7 +10,8 @@
     │   ├── PhotoError         one photo cannot be used (carries the named reason)
     │   └── DatasetError       a dataset version is missing, ambiguous or damaged
     ├── TrainingError          a run cannot start or go on
-    │   └── ExportError        the exported model does not equal the network
+    │   ├── ExportError        the exported model does not equal the network
+    │   └── RunHeldError       another process is at work on the run
     ├── ModelError             a model version is missing, ambiguous or damaged
     ├── MonitoringError        drift cannot be watched as asked
     │   ├── UnarmedError       the reference is too small to keep the false-alarm promise
@@ -74,6 +75,10 @@ class TrainingError(DentwatchError):
 
 class ExportError(TrainingError):
     """The exported model does not equal the trained network, so it is not registered."""
+
+
+class RunHeldError(TrainingError):
+    """Another process is at work on the run: two would spoil each other's checkpoints and register two models."""
 
 
 class ModelError(DentwatchError):

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import tiny_model
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, select, update
 
 from dentwatch import settings
 from dentwatch.errors import ModelError
 from dentwatch.loop import guard, rollout
 from dentwatch.loop.steps import Again, Bench, Done, Step
-from dentwatch.records import audit, rollouts, tables
+from dentwatch.records import audit, model_failures, rollouts, tables
 from dentwatch.records.database import Database
+from dentwatch.records.loop_tables import model_failures as model_failures_table
 from dentwatch.records.loop_tables import rollouts as rows
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.registry import Registry
@@ -174,6 +175,76 @@ def test_one_that_is_slow_is_stopped_as_canary(registry: Registry, database: Dat
     done = rollout.roll_out(work, step())
     assert isinstance(done, Done)
     assert "take up to 90 ms" in done.result["text"]
+
+
+def fail(database: Database, model: str, photos: int) -> None:
+    """Photos that ``model`` broke down on just now."""
+    with database.writing() as connection:
+        for _ in range(photos):
+            model_failures.note(connection, model, "photo", "ModelError: it broke down.")
+
+
+@pytest.mark.parametrize("in_shadow", [True, False], ids=["in the shadow", "as canary"])
+def test_one_that_breaks_down_on_photos_is_stopped(registry: Registry, database: Database, in_shadow: bool) -> None:
+    work = bench(database, **({} if in_shadow else {"shadow_photos": 0}))
+    rollout.roll_out(work, step())
+    if not in_shadow:
+        assert isinstance(rollout.roll_out(work, step()), Again)
+    answer(database, CHAMPION, 20, shadow=CHALLENGER if in_shadow else "")
+    if not in_shadow:
+        answer(database, CHALLENGER, 20)
+    fail(database, CHALLENGER, 2)
+    assert isinstance(rollout.roll_out(work, step()), Again), "two may be chance"
+    fail(database, CHALLENGER, 1)
+    done = rollout.roll_out(work, step())
+    assert isinstance(done, Done)
+    assert "It failed on 3 of 23 photos (0 of 20 before): ModelError: it broke down." in done.result["text"]
+    assert (done.then, stage(database)) == ((), "rejected")
+
+
+def test_one_that_fails_no_more_often_than_the_champion_goes_on(registry: Registry, database: Database) -> None:
+    work = bench(database)
+    rollout.roll_out(work, step())
+    answer(database, CHAMPION, 20, shadow=CHALLENGER)
+    for model in (CHAMPION, CHALLENGER):
+        fail(database, model, 4)
+    assert isinstance(rollout.roll_out(work, step()), Again)
+
+
+def test_one_that_cannot_be_loaded_is_stopped_at_once(
+    registry: Registry, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = LiveModels(settings.load(), database=database)
+    work = bench(database)
+    assert isinstance(rollout.roll_out(work, step()), Again)
+
+    def no_engine(*_: Any) -> None:
+        raise ModelError("The file needs an operator that this engine does not have.")
+
+    monkeypatch.setattr("dentwatch.serving.live_models.choose", no_engine)
+    for _ in range(3):
+        live.refresh()
+    with database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(model_failures_table)).scalar() == 1, "once"
+    done = rollout.roll_out(work, step())
+    assert isinstance(done, Done)
+    assert "It cannot be loaded: ModelError: The file needs an operator" in done.result["text"]
+    live.close()
+
+
+def test_the_guard_rolls_back_a_champion_that_breaks_down(registry: Registry, database: Database) -> None:
+    answer(database, CHAMPION, 40)
+    registry.promote(2, "it passed", "dentwatch")
+    work = bench(database)
+    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    watching = replace(step("guard"), cause={"before": CHAMPION})
+    answer(database, CHALLENGER, 40)
+    assert isinstance(guard.guard(work, watching), Again)
+    fail(database, CHALLENGER, 5)
+    done = guard.guard(work, watching)
+    assert isinstance(done, Done)
+    assert "It failed on 5 of 45 photos (0 of 40 before)" in done.result["text"]
+    assert done.result["rolled_back"] is True
 
 
 def test_a_person_may_have_the_word(registry: Registry, database: Database) -> None:

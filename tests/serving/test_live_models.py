@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,9 @@ from running_service import Service, serving, upload
 from scraped import Scraped
 
 from dentwatch import settings
+from dentwatch.records import model_failures
 from dentwatch.records.database import Database
+from dentwatch.records.model_failures import Failures
 from dentwatch.records.registry import Registry
 from dentwatch.records.shadow_answers import of_inspection
 
@@ -114,6 +117,43 @@ def test_a_canary_answers_a_share_of_vehicles_and_always_the_same_ones(
         assert 8 <= first.count("dentwatch/2") <= 28  # 18 expected; 99.7 % of draws lie within
         assert answered() == first
         assert service.inspect(upload("a.png", PHOTO)).json()["model"] == "dentwatch/1"  # nobody's photo
+
+
+@pytest.fixture
+def broken(registry: Registry, tmp_path: Path) -> str:
+    """A challenger that can be loaded and registered, and breaks down on bright photos."""
+    bundle = tiny_model.write_bundle(tmp_path / "broken", model=tiny_model.network(breaks_down=True))
+    return registry.register(bundle).reference
+
+
+def _failures(model: str) -> Failures:
+    with closing(Database.of(settings.load())) as database, database.reading() as connection:
+        return model_failures.of(connection, model, datetime.now(UTC) - timedelta(hours=1))
+
+
+def test_where_the_canary_breaks_down_the_champion_answers(broken: str, home: Path, tmp_path: Path) -> None:
+    dim = as_photo(np.full((80, 100, 3), (90, 20, 20), np.uint8))
+    with serving(None, home, tmp_path / "log", canary_share=1.0, follow_seconds=0.2) as service:
+        _until(lambda: service.inspect(upload("dim.png", dim), vehicle_id="VIN-1").json()["model"] == broken)
+        answer = service.inspect(upload("dim.png", dim), upload("a.png", PHOTO), vehicle_id="VIN-1")
+        assert (answer.status_code, answer.json()["model"]) == (200, "dentwatch/1")
+        assert len(answer.json()["photos"]) == 2
+    found = _failures(broken)
+    assert found.photos == 2
+    assert "failed on a batch of 1" in (found.reason or "")
+    assert _failures("dentwatch/1").photos == 0
+
+
+def test_what_the_shadow_breaks_down_on_is_counted_and_nobody_waits(broken: str, home: Path, tmp_path: Path) -> None:
+    with serving(None, home, tmp_path / "log", shadow=True, follow_seconds=0.2) as service:
+
+        def counted() -> bool:
+            answer = service.inspect(upload("a.png", PHOTO))
+            assert (answer.status_code, answer.json()["model"]) == (200, "dentwatch/1")
+            return _failures(broken).photos >= 3
+
+        _until(counted)
+    assert "failed on a batch of 1" in (_failures(broken).reason or "")
 
 
 def _challenge(registry: Registry, number: int) -> None:

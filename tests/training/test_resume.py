@@ -74,6 +74,28 @@ def test_a_run_killed_after_it_registered_its_model_registers_no_second_one(stoc
     assert RunFolder(stocked / "runs" / "first").record() == record
 
 
+def test_two_processes_never_train_one_run_and_a_killed_one_lets_go(stocked: Path) -> None:
+    long = (*SMALL[: SMALL.index("--epochs")], "--epochs", "400", *SMALL[SMALL.index("--epochs") + 2 :])
+    process = subprocess.Popen(
+        command("train", "--name", "first", *long),
+        env=environment(stocked),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    last = stocked / "runs" / "first" / LAST
+    while process.poll() is None and not last.exists():
+        time.sleep(0.05)
+    held = (dentwatch("train", *named, home=stocked) for named in (("--name", "first", *long), ("--resume", "first")))
+    for second in held:
+        assert second.returncode == 1
+        assert "Another process is at work on the run first." in second.stderr
+        assert "Wait until it has finished, or end it" in second.stderr
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it went on training all the while"
+    with RunFolder(stocked / "runs" / "first").held():
+        pass
+
+
 class Cut(Callback):
     """Cuts a fit off in the middle of an epoch, as a kill does for what is on disk."""
 

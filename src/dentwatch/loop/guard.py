@@ -1,4 +1,4 @@
-"""The guard over a new champion: where verdicts or times turn surely worse, the one before serves again."""
+"""The guard over a new champion: where errors, verdicts or times turn surely worse, the one before serves again."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from dentwatch.errors import ModelError
 from dentwatch.loop import traffic_figures
-from dentwatch.loop.rollout import SLACK_LATER, less_precise, side_by_side, slower
+from dentwatch.loop.rollout import SLACK_LATER, failing, less_precise, side_by_side, slower
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.alerts import outbox
@@ -30,7 +30,7 @@ def guard(bench: Bench, step: Step) -> Done | Again:
     with bench.database.reading() as connection:
         since = rollouts.existing(connection, version.reference).stage_since
         found = _held(connection, version.reference, before, since) if before else {}
-    why = slower(found, bench.settings.loop, SLACK_LATER) or less_precise(found)
+    why = failing(found) or slower(found, bench.settings.loop, SLACK_LATER) or less_precise(found)
     if why is None:
         if now - since < timedelta(hours=bench.settings.loop.guard_hours):
             return Again(_LOOK, {**found, "text": f"{version.reference} does as well as {before or 'expected'}."})
@@ -57,4 +57,5 @@ def _held(connection: Connection, model: str, before: str, since: datetime) -> d
     """Both models' figures, each over the time in which it served."""
     new = traffic_figures.answered(connection, model, since)
     old = traffic_figures.answered(connection, before, since - _LOOK_BACK, since)
-    return side_by_side(new, old)
+    failed = traffic_figures.failures(connection, model, before, since, (since - _LOOK_BACK, since))
+    return {**side_by_side(new, old), **failed}

@@ -2,27 +2,30 @@
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
+from dentwatch.errors import RunHeldError
 from dentwatch.loop.evaluations import evaluated
 from dentwatch.loop.measured_drift import drift_of
 from dentwatch.loop.remedies import best_enhancement
-from dentwatch.loop.steps import Ask, Bench, Done, Step
+from dentwatch.loop.steps import Again, Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.serving.models import resolve
 
+_SOON = timedelta(minutes=1)
 _WARM = 0.15  # of the detector's learning rate: the network knows most of it already
 
 
-def retrain(bench: Bench, step: Step) -> Done:
+def retrain(bench: Bench, step: Step) -> Done | Again:
     """Train a challenger for ``step.subject``: an incident, ``dataset/<id>``, or ``weekly/<week>``.
 
     For an incident, half of what it sees is as the drift makes photos. The run is named after the step, so that one
-    that was cut off goes on where it was, and one that is finished is not trained again. Raises
-    :class:`LoopError` where the incident's harm is not known.
+    that was cut off goes on where it was, and one that is finished is not trained again. While another process is at
+    work on it, the step waits. Raises :class:`LoopError` where the incident's harm is not known.
     """
     from dentwatch.training.run_folder import RunFolder
 
@@ -33,7 +36,10 @@ def retrain(bench: Bench, step: Step) -> Done:
     began = time.monotonic()
     record = folder.record()
     if record is None or not record.model_version:
-        record = _train(bench, step, drift)
+        try:
+            record = _train(bench, step, drift)
+        except RunHeldError as held:
+            return Again(_SOON, {"why": held.message})
     number, minutes = record.model_version, (time.monotonic() - began) / 60
     text = (
         f"Model version {number} was trained from {record.settings.weights} on dataset version "

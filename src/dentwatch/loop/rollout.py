@@ -1,8 +1,8 @@
 """The way from the gate to champion: seen by nobody in the shadow, then by some as canary, then by all.
 
 Each stage ends after so many photos, and has its own rule that stops the rollout: in the shadow, marking far more or
-less than the champion; as canary, being slow and a precision by verdicts that is surely lower. Serving
-follows the stage that is on record here.
+less than the champion; as canary, being slow and a precision by verdicts that is surely lower; in both, failing on
+photos or not loading at all. Serving follows the stage that is on record here.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ SLACK_LATER = 3.0
 
 _LOOK = timedelta(seconds=5)
 _MOST_BOXES, _FEWEST_BOXES = 5.0, 0.2  # of the champion's per photo
+_FEWEST_FAILED, _MOST_FAILED = 3, 0.01  # photos, and share of them, that it may fail on without being stopped
 _RARE = 0.2  # boxes per photo that a champion marks at least, for fewer to say anything
 
 
@@ -85,9 +86,11 @@ def _seen(connection: Connection, rollout: Rollout, champion: str) -> dict[str, 
     """The figures of the stage, of challenger and champion. In the shadow times say nothing: it waits for others."""
     since = rollout.stage_since
     found: dict[str, Any] = {"champion": champion, "photos": 0}
+    if rollout.stage in ("shadow", "canary"):
+        found |= traffic_figures.failures(connection, rollout.model, champion, since, (since, None))
     if rollout.stage == "shadow":
         photos, boxes, before_it = traffic_figures.shadowed(connection, rollout.model, since)
-        return {**found, "photos": photos, "boxes": boxes, "boxes_before": before_it}
+        return {**found, "photos": photos, "photos_before": photos, "boxes": boxes, "boxes_before": before_it}
     if rollout.stage == "canary":
         before = traffic_figures.answered(connection, champion, since)
         seen = traffic_figures.answered(connection, rollout.model, since)
@@ -100,6 +103,7 @@ def side_by_side(seen: TrafficFigures, before: TrafficFigures) -> dict[str, Any]
     precisions = {"precision": seen.precision, "precision_before": before.precision}
     return {
         "photos": seen.photos,
+        "photos_before": before.photos,
         "p95_ms": seen.p95_ms,
         "p95_ms_before": before.p95_ms,
         **{name: None if one is None else [one.low, one.value, one.high] for name, one in precisions.items()},
@@ -118,7 +122,23 @@ def _why_not(
         return "Another challenger has taken its place."
     if rollout.stage != "approval" and now - rollout.stage_since > timedelta(hours=limits.rollout_hours):
         return f"Only {found['photos']} photos were seen in the {rollout.stage} within {limits.rollout_hours:g} hours."
-    return slower(found, limits) or _odd(found) or less_precise(found)
+    return failing(found) or slower(found, limits) or _odd(found) or less_precise(found)
+
+
+def failing(found: dict[str, Any]) -> str | None:
+    """Whether it cannot be loaded, or fails on photos that the model before would have answered."""
+    if found.get("unloadable"):
+        return f"It cannot be loaded: {found['unloadable']}"
+    (failed, looked_at), (before, of) = (_failed(found, when) for when in ("", "_before"))
+    if failed < _FEWEST_FAILED or failed <= _MOST_FAILED * looked_at or failed * of <= 2 * before * looked_at:
+        return None
+    return f"It failed on {failed} of {looked_at} photos ({before} of {of} before): {found['failure']}"
+
+
+def _failed(found: dict[str, Any], when: str) -> tuple[int, int]:
+    """How many photos a model failed on, of how many that it looked at."""
+    failed = found.get(f"failed{when}", 0)
+    return failed, failed + found.get(f"photos{when}", 0)
 
 
 def slower(found: dict[str, Any], limits: LoopSettings, slack: float = SLACK) -> str | None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, select
 
 from dentwatch.monitoring import performance
 from dentwatch.monitoring.performance import Estimate
-from dentwatch.records import tables
+from dentwatch.records import model_failures, tables
 
 FEWEST = 30
 """Photos with fewer of which nothing is concluded."""
@@ -47,6 +48,19 @@ def answered(connection: Connection, model: str, since: datetime, until: datetim
     times = [row.infer_ms for row in rows]
     p95 = float(np.percentile(times, 95)) if len(times) >= FEWEST else None
     return TrafficFigures(len(times), p95, said)
+
+
+def failures(
+    connection: Connection, model: str, before: str, since: datetime, of_before: tuple[datetime, datetime | None]
+) -> dict[str, Any]:
+    """What ``model`` failed at since then, and how many photos the one ``before`` failed on in its time; as JSON."""
+    found, known = model_failures.of(connection, model, since), model_failures.of(connection, before, *of_before)
+    return {
+        "failed": found.photos,
+        "failed_before": known.photos,
+        "unloadable": found.unloadable,
+        "failure": found.reason,
+    }
 
 
 def shadowed(connection: Connection, model: str, since: datetime) -> tuple[int, float, float]:

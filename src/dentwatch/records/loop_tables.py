@@ -45,3 +45,16 @@ rollouts = Table(
     Index(None, "stage"),
 )
 """How far a challenger has come on its way to champion; serving follows it."""
+
+model_failures = Table(
+    "model_failures",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("model", String(200), nullable=False),  # as answers call it
+    Column("what", String(16), nullable=False),  # photo, load
+    Column("reason", Text, nullable=False),
+    Column("photos", Integer, nullable=False),  # that were not answered by it
+    Column("at", Moment, nullable=False),
+    Index(None, "model"),
+)
+"""What model versions failed at while they served; the photos' own faults are not here."""

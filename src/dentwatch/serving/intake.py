@@ -4,6 +4,7 @@ import asyncio
 import functools
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +16,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from dentwatch.errors import DatabaseError, DataError
-from dentwatch.records import audit, idempotency, inspections
+from dentwatch.errors import DatabaseError, DataError, ModelError
+from dentwatch.records import audit, idempotency, inspections, model_failures
 from dentwatch.records.inspections import KeptInspection, KeptPhoto
 from dentwatch.records.photos import PhotoStore, photo_id_of
 from dentwatch.serving import webhooks
@@ -41,6 +42,7 @@ _STORING_THREADS = 4  # photos on their way to the disk at a time: they wait for
 _FREE_SECONDS = 1.0  # how long a look at the disk's free space counts
 
 Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,7 @@ class Intake:
         start = time.perf_counter()
         storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
         try:
-            inspector = self._service.models.answering(ask.request.vehicle_id)
-            looked = await self._service.examine(photos, inspector, ask.request.min_score)
+            inspector, looked = await self._examined(photos, ask.request)
             photo_ids = await storing
         except BaseException:
             storing.cancel()
@@ -150,14 +151,29 @@ class Intake:
     async def _finish(self, pending: KeptInspection, request: Request) -> bool:
         start = time.perf_counter()
         photos = [Photo(photo.name, functools.partial(self._store.get, photo.photo_id)) for photo in pending.photos]
-        inspector = self._service.models.answering(request.vehicle_id)
-        looked = await self._service.examine(photos, inspector, request.min_score)
+        inspector, looked = await self._examined(photos, request)
         seen = [Seen(photo.photo_id, photo.name, one) for photo, one in zip(pending.photos, looked, strict=True)]
         kept = await self._service.run(self.put_together, inspector, request, seen, start)
         with stage("commit"):
             done = await self.write(lambda connection: inspections.complete(connection, kept))
         self._show_challenger(request, looked)
         return done
+
+    async def _examined(
+        self, photos: Sequence[Photo], request: Request
+    ) -> tuple[Inspector, list[Examined | PhotoFailure]]:
+        """Look at photos, and say which model did; where the challenger fails on one, the champion looks at all."""
+        models = self._service.models
+        inspector = models.answering(request.vehicle_id)
+        try:
+            return inspector, await self._service.examine(photos, inspector, request.min_score)
+        except ModelError as error:
+            why, failed = str(error), inspector.model
+            await self.write(lambda connection: model_failures.note(connection, failed, "photo", why, len(photos)))
+            if inspector is models.champion:
+                raise
+            _log.warning("The challenger %s failed, and the champion answers instead: %s", failed, why)
+        return models.champion, await self._service.examine(photos, models.champion, request.min_score)
 
     def put_together(
         self, inspector: Inspector, request: Request, seen: Sequence[Seen], start: float

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from dentwatch.errors import DentwatchError
-from dentwatch.records import rollouts
+from dentwatch.records import model_failures, rollouts
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.rollouts import Rollout
@@ -52,6 +52,7 @@ class LiveModels:
         metrics.MODEL.labels("champion", self.champion.model).set(1)
         self.challenger: Inspector | None = None
         self._rollout: Rollout | None = None
+        self._unloadable: str | None = None
         self.problem: str | None = None
         """What keeps the registry from being followed, for a person; None while all is well."""
         serving = settings.serving
@@ -125,7 +126,7 @@ class LiveModels:
             now, before = bundle.name if bundle else None, present.model if present else None
             if now == before:
                 return None
-            loaded = self._loaded(bundle) if bundle else None
+            loaded = self._tried(bundle) if bundle else None
         except DentwatchError as error:
             return str(error)
         except Exception as error:  # whatever MLflow, its database or its server raise
@@ -155,6 +156,17 @@ class LiveModels:
             return []
         with self._database.reading() as connection:
             return rollouts.under_way(connection)
+
+    def _tried(self, bundle: ModelBundle) -> Inspector:
+        """As :meth:`_loaded`; that it cannot be loaded is kept, once."""
+        try:
+            return self._loaded(bundle)
+        except Exception as error:  # whatever an engine raises
+            if self._database is not None and bundle.name != self._unloadable:
+                self._unloadable = bundle.name
+                with self._database.writing() as connection:
+                    model_failures.note(connection, bundle.name, "load", f"{type(error).__name__}: {error}", 0)
+            raise
 
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""

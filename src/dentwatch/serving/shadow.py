@@ -1,7 +1,7 @@
 """The challenger in the shadow: it sees what the champion saw, after the champion has answered, and is only recorded.
 
 It may fail, be slow or be swapped: nobody waits for it. What it cannot keep up with it does not see; how much that was
-is counted.
+is counted, and so is what it failed on.
 """
 
 import logging
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from dentwatch.records import model_failures
 from dentwatch.records.shadow_answers import ShadowAnswer, keep
-from dentwatch.serving.inspection import Decoded
+from dentwatch.serving.inspection import Decoded, Inspector
 from dentwatch.serving.ledger import Ledger
 from dentwatch.serving.live_models import LiveModels
 
@@ -76,15 +77,18 @@ class Shadow:
         with suppress(OSError, AttributeError):  # a matter of the operating system: on Linux threads have priorities
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _COURTESY)
         while (photo := self._waiting.get()) is not None:
-            try:
-                self._look(photo)
-            except Exception as error:  # whatever is wrong with the challenger is no matter of the champion's
-                _log.warning("The challenger failed on a photo: %s: %s", type(error).__name__, error)
+            if (challenger := self._models.shadow) is not None:
+                try:
+                    self._look(challenger, photo)
+                except Exception as error:  # whatever is wrong with the challenger is no matter of the champion's
+                    self._note(challenger.model, f"{type(error).__name__}: {error}")
 
-    def _look(self, photo: ShadowedPhoto) -> None:
-        challenger = self._models.shadow
-        if challenger is None:
-            return
+    def _note(self, model: str, why: str) -> None:
+        _log.warning("The challenger %s failed on a photo: %s", model, why)
+        with suppress(RuntimeError):  # the ledger is closed: the service is ending
+            self._ledger.write(lambda connection: model_failures.note(connection, model, "photo", why))
+
+    def _look(self, challenger: Inspector, photo: ShadowedPhoto) -> None:
         detections, milliseconds = challenger.predict(photo.decoded, photo.min_score)
         answer = ShadowAnswer(photo.inspection_id, photo.position, challenger.model, tuple(detections), milliseconds)
 

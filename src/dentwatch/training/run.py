@@ -64,7 +64,8 @@ def train(
     """Train on a dataset version and register the model as challenger; the first model becomes champion.
 
     Without ``crown_first`` it does not: the starter model goes on until somebody promotes another. A run of the same
-    name and settings that was cut off goes on where it was. Raises :class:`~dentwatch.errors.TrainingError` and
+    name and settings that was cut off goes on where it was. Raises :class:`~dentwatch.errors.TrainingError` (as
+    :class:`~dentwatch.errors.RunHeldError` while another process is at work on it) and
     :class:`~dentwatch.errors.DatasetError`.
     """
     check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
@@ -76,8 +77,10 @@ def train(
         commit=git_commit(),
         started_at=now(),
     )
-    opened = RunFolder.open(settings.home / "runs", name, record)
-    return _Run(settings, *opened, version, progress, console, crown_first).finish()
+    folder, record = RunFolder.open(settings.home / "runs", name, record)
+    with folder.held():
+        record = _unfinished(folder, record)
+        return _Run(settings, folder, record, version, progress, console, crown_first).finish()
 
 
 def resume(
@@ -88,15 +91,26 @@ def resume(
     console: Console | None = None,
     crown_first: bool = True,
 ) -> RunResult:
-    """Go on with a run that was cut off; raises :class:`TrainingError` when there is none or it is finished."""
+    """Go on with a run that was cut off.
+
+    Raises :class:`TrainingError` when there is none or it is finished, and as :func:`train` does.
+    """
     folder, record = RunFolder.existing(settings.home / "runs", name)
+    with folder.held():
+        record = _unfinished(folder, record)
+        version = DatasetStore(settings.dataset_store_url).get(record.dataset_version)
+        return _Run(settings, folder, record, version, progress, console, crown_first).finish()
+
+
+def _unfinished(folder: RunFolder, known: RunRecord) -> RunRecord:
+    """The record as it is now that nobody else is at work on the run; ``known`` where it has just begun."""
+    record = folder.record() or known
     if record.model_version:
         raise TrainingError(
-            f"The run {name} is finished: it made model version {record.model_version}.",
+            f"The run {record.name} is finished: it made model version {record.model_version}.",
             "Start another with `dentwatch train`.",
         )
-    version = DatasetStore(settings.dataset_store_url).get(record.dataset_version)
-    return _Run(settings, folder, record, version, progress, console, crown_first).finish()
+    return record
 
 
 def labelled(

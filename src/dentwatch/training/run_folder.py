@@ -1,12 +1,15 @@
 """A run's folder: what was asked for, how far it is, and what came of it."""
 
+import fcntl
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from dentwatch.errors import TrainingError
+from dentwatch.errors import RunHeldError, TrainingError
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.run_settings import RunSettings
 
@@ -74,6 +77,24 @@ class RunFolder:
                 f"Known runs: {', '.join(known)}." if known else "No run was started in this DENTWATCH_HOME yet.",
             )
         return folder, record
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run as the only process at work on it; a lock of the operating system, so a killed one frees it.
+
+        Raises :class:`RunHeldError` when another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                # Unlike with flock, processes that prepare photos do not hold it on when this one is killed.
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:  # systems differ in which
+                raise RunHeldError(
+                    f"Another process is at work on the run {self.path.name}.",
+                    "Wait until it has finished, or end it; then run the command again.",
+                ) from error
+            yield
 
     def record(self) -> RunRecord | None:
         """What ``run.json`` says; None where there is none yet."""
