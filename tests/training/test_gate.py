@@ -13,7 +13,7 @@ from rectangles import as_photo
 from dentwatch import settings
 from dentwatch.records.annotations import Annotation, Box, PhotoRecord
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
-from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.records.photos import PhotoStore
 from dentwatch.training.evaluation.evaluator import evaluate_bundle, judge
 from dentwatch.training.evaluation.result import EvaluationResult
@@ -22,7 +22,7 @@ from dentwatch.training.gate import Ruling, Seen, rule
 VEHICLES = 10
 ELSEWHERE = (44.0, 2.0, 60.0, 14.0)
 RED, BLUE = (240, 20, 20), (20, 20, 240)
-TOLERANCES = {"tolerated_loss": 1, "latency_ratio": 1.2, "most_asked_again": 0.3}
+TOLERANCES = {"tolerated_loss": 1, "latency_ratio": 1.2, "most_asked_again": 0.3, "require_rights": False}
 
 
 @pytest.fixture
@@ -48,11 +48,18 @@ def dataset_of(store: PhotoStore, dim: bool = False) -> DatasetVersion:
 @pytest.fixture
 def judged(store: PhotoStore, tmp_path: Path) -> Callable[..., Ruling]:
     """The ruling about a challenger like the champion but for ``changes``."""
-    champion = tiny_model.write_bundle(tmp_path / "champion")
+    usual = tiny_model.write_bundle(tmp_path / "champion")
 
     def judge(
-        challenger: ModelBundle | None = None, *, slowness: float = 1.0, drifted: bool = False, **changes: Any
+        challenger: ModelBundle | None = None,
+        *,
+        slowness: float = 1.0,
+        drifted: bool = False,
+        require_rights: bool = False,
+        champion: ModelBundle | None = None,
+        **changes: Any,
     ) -> Ruling:
+        champion = champion or usual
         challenger = challenger or tiny_model.write_bundle(tmp_path / "challenger", **changes)
 
         def seen(dataset: DatasetVersion) -> Seen:
@@ -65,7 +72,7 @@ def judged(store: PhotoStore, tmp_path: Path) -> Callable[..., Ruling]:
 
         dark = seen(dataset_of(store, dim=True)) if drifted else None
         taken = seen(dataset_of(store))
-        return rule(champion, challenger, taken, dark, slowness, **TOLERANCES)
+        return rule(champion, challenger, taken, dark, slowness, **{**TOLERANCES, "require_rights": require_rights})
 
     return judge
 
@@ -104,6 +111,26 @@ def test_one_without_a_licence_does_not(judged: Callable[..., Ruling]) -> None:
     assert broken(judged(rights=())) == {"admission"}
 
 
+@pytest.mark.parametrize(
+    ("consents", "required", "passes"),
+    [
+        ({"owner agreed": 40}, True, True),
+        ({"owner agreed": 30, "": 10}, True, False),
+        ({"owner agreed": 30, "": 10}, False, True),
+        ({}, True, False),
+        ({}, False, True),
+    ],
+)
+def test_consent_is_recorded_and_where_it_is_required_none_may_be_missing(
+    judged: Callable[..., Ruling], consents: dict[str, int], required: bool, passes: bool
+) -> None:
+    ruling = judged(consents=consents, require_rights=required)
+    assert broken(ruling) == (set() if passes else {"consent"})
+    told = next(one.text for one in ruling.rules if one.name == "consent")
+    said = f"{sum(consents.values()) - consents.get('', 0)} of {sum(consents.values())} photos"
+    assert told.startswith(said if consents else "It does not say")
+
+
 def test_one_whose_file_is_not_the_trained_network_does_not(judged: Callable[..., Ruling]) -> None:
     assert broken(judged(parity={"boxes": 9.0, "scores": 1e-6})) == {"admission"}
 
@@ -118,6 +145,17 @@ def test_what_was_called_for_must_be_better_there(judged: Callable[..., Ruling])
     recall = next(one for one in keener.rules if one.name == "recall on drifted photos")
     assert recall.passed
     assert recall.figure == 1.0
+
+
+def test_what_was_won_there_has_to_be_kept(judged: Callable[..., Ruling], tmp_path: Path) -> None:
+    dark = Adaptation(incident="1", cause="dark", way="under-exposure", amount=2.0, slice="all")
+    equal = tiny_model.write_bundle(tmp_path / "equal", adapted_to=dark)
+    assert broken(judged(equal, drifted=True)) == {"recall on drifted photos"}, "it was called for and brings nothing"
+    tiny_model.write_bundle(tmp_path / "champion", adapted_to=dark, thresholds={"scratch": 0.2, "dent": 0.2})
+    keen = tiny_model.write_bundle(tmp_path / "keen", adapted_to=dark, thresholds={"scratch": 0.2, "dent": 0.2})
+    champion = ModelBundle.load(tmp_path / "champion")
+    assert broken(judged(keen, drifted=True, champion=champion)) == set()
+    assert "recall on drifted photos" in broken(judged(equal, drifted=True, champion=champion))
 
 
 def test_the_document_names_every_rule(judged: Callable[..., Ruling]) -> None:

@@ -80,6 +80,7 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
         tolerated_loss=limits.tolerated_loss,
         latency_ratio=limits.latency_ratio,
         most_asked_again=limits.most_asked_again,
+        require_rights=settings.data.require_rights,
     )
     return taken, drifted, ruling
 

@@ -23,7 +23,8 @@ _WARM = 0.15  # of the detector's learning rate: the network knows most of it al
 def retrain(bench: Bench, step: Step) -> Done | Again:
     """Train a challenger for ``step.subject``: an incident, ``dataset/<id>``, or ``weekly/<week>``.
 
-    For an incident, half of what it sees is as the drift makes photos. The run is named after the step, so that one
+    For an incident, half of what it sees is as the drift makes photos; for new photos that holds for the drift that the
+    champion was made for, if any, so that it is not unlearnt. The run is named after the step, so that one
     that was cut off goes on where it was, and one that is finished is not trained again. While another process is at
     work on it, the step waits. Raises :class:`LoopError` where the incident's harm is not known.
     """
@@ -31,7 +32,7 @@ def retrain(bench: Bench, step: Step) -> Done | Again:
 
     with bench.database.reading() as connection:
         incident = incidents.find(connection, step.subject)
-    drift = None if incident is None else drift_of(incident)
+    drift = _carried(bench) if incident is None else drift_of(incident)
     folder = RunFolder(bench.settings.home / "runs" / run_name(step))
     began = time.monotonic()
     record = folder.record()
@@ -57,6 +58,12 @@ def retrain(bench: Bench, step: Step) -> Done | Again:
     }
     cause = {**step.cause, "step": step.key}
     return Done(result, (Ask("gate", number, cause),))
+
+
+def _carried(bench: Bench) -> Adaptation | None:
+    """The drift that the champion was made for; its photo rules are not, for a new model is measured anew."""
+    drift = resolve(None, bench.settings).spec.adapted_to
+    return None if drift is None else drift.model_copy(update={"asked_again": 0.0})
 
 
 def run_name(step: Step) -> str:

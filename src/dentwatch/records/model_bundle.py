@@ -94,6 +94,10 @@ class ModelSpec(BaseModel):
     run_id: str = Field("", description="MLflow run.")
     commit: str = Field("", description="Git commit of the code that trained it.")
     rights: tuple[Rights, ...] = Field((), description="Licence and source of the data and of the starting weights.")
+    consents: dict[str, int] = Field(
+        default_factory=dict,
+        description="Consent to the use of a photo → photos of the dataset version; an empty name is a missing one.",
+    )
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures of the evaluation, by name.")
     parity: dict[str, float] = Field(
         default_factory=dict, description="Largest difference of ONNX and network: boxes in pixels, scores."

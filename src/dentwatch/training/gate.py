@@ -72,19 +72,29 @@ def rule(
     tolerated_loss: float,
     latency_ratio: float,
     most_asked_again: float,
+    require_rights: bool,
 ) -> Ruling:
     """Hold ``challenger`` against ``champion``.
 
     ``taken`` are the frozen test photos, ``drifted`` the same as the drift makes them that called for the challenger.
     ``slowness`` is its time per photo as a multiple of the champion's (:func:`relative_time`).
     """
-    found = [_admissible(challenger), _evidence(taken), _complete(champion, challenger), *_every_label(taken)]
+    found = [
+        _admissible(challenger),
+        _consented(challenger, require_rights),
+        _evidence(taken),
+        _complete(champion, challenger),
+        *_every_label(taken),
+    ]
     changes = compare(taken.champion, taken.challenger)
     names = ("ap50", "f1", *(f"ap50_{label}" for label in taken.champion.labels))
     found += [_not_lost(name, taken, changes.get(name), tolerated_loss, "") for name in names]
     if drifted is not None:
         there = compare(drifted.champion, drifted.challenger)
-        found.append(_won("recall", drifted, there.get("recall")))
+        if _is_adapted(champion, challenger):
+            found.append(_not_lost("recall", drifted, there.get("recall"), tolerated_loss, " on drifted photos"))
+        else:
+            found.append(_won("recall", drifted, there.get("recall")))
         found += _few_asked_again(drifted.challenger, most_asked_again)
         found += [
             _not_lost(name, drifted, there.get(name), tolerated_loss, " on drifted photos") for name in ("ap50", "f1")
@@ -92,6 +102,12 @@ def rule(
     slow = f"It takes {slowness:.2f} times the champion's time per photo ({latency_ratio:g} is allowed)."
     found.append(Check("latency", slowness <= latency_ratio, slow, slowness, latency_ratio))
     return Ruling(champion.name, challenger.name, tuple(found))
+
+
+def _is_adapted(champion: ModelBundle, challenger: ModelBundle) -> bool:
+    """Whether the champion was made for that drift already, and the challenger only has to keep what was won."""
+    before, after = champion.spec.adapted_to, challenger.spec.adapted_to
+    return before is not None and after is not None and before.incident == after.incident
 
 
 def relative_time(
@@ -119,6 +135,18 @@ def _admissible(challenger: ModelBundle) -> Check:
     except DentwatchError as error:
         return Check("admission", False, str(error))
     return Check("admission", True, "Parity, licences, model card and network are in order.")
+
+
+def _consented(challenger: ModelBundle, required: bool) -> Check:
+    """Consent to the use of the photos that it learnt from is on record, and stated where that is required."""
+    consents = challenger.spec.consents
+    photos, silent = sum(consents.values()), consents.get("", 0)
+    if not photos:
+        text, missing = "It does not say whether the photos that it learnt from were consented to.", True
+    else:
+        text = f"{photos - silent} of {photos} photos of its dataset version state a consent to their use."
+        missing = silent > 0
+    return Check("consent", not (required and missing), text, photos - silent, photos if required else 0)
 
 
 def _evidence(seen: Seen) -> Check:

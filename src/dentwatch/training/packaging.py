@@ -176,6 +176,7 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
         run_id=record.tracking_run,
         commit=record.commit,
         rights=_rights(record, dataset),
+        consents=dataset.info.consents,
         metrics={"train/minutes": round(fitted.minutes, 2), "train/epochs": float(fitted.epochs)},
         parity=parity,
         adapted_to=record.settings.adapt_to,
