@@ -83,9 +83,9 @@ def enlarged(scene: Scene, latency_ratio: float) -> list[Candidate]:
         return []
     size = spec.preprocessing.input_size
     larger = int(size * latency_ratio**0.5) // kind.stride * kind.stride
-    return (
-        [Candidate(f"an input of {larger} pixels", _enlarging(scene, larger), everywhere=True)] if larger > size else []
-    )
+    if larger <= size:
+        return []
+    return [Candidate(f"an input of {larger} pixels", _enlarging(scene, larger), everywhere=True)]
 
 
 def asking_again(scene: Scene, most_asked_again: float) -> list[Candidate]:
