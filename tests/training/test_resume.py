@@ -85,11 +85,10 @@ def test_two_processes_never_train_one_run_and_a_killed_one_lets_go(stocked: Pat
     last = stocked / "runs" / "first" / LAST
     while process.poll() is None and not last.exists():
         time.sleep(0.05)
-    held = (dentwatch("train", *named, home=stocked) for named in (("--name", "first", *long), ("--resume", "first")))
-    for second in held:
-        assert second.returncode == 1
-        assert "Another process is at work on the run first." in second.stderr
-        assert "Wait until it has finished, or end it" in second.stderr
+    second = dentwatch("train", "--resume", "first", home=stocked)
+    assert second.returncode == 1
+    assert "Another process is at work on the run first." in second.stderr
+    assert "Wait until it has finished, or end it" in second.stderr
     process.kill()
     assert process.wait() == -signal.SIGKILL, "it went on training all the while"
     with RunFolder(stocked / "runs" / "first").held():
