@@ -68,6 +68,7 @@ def prepare(settings: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     instance = {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},  # no invitation to a community over the pages
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": "QueuedRunCoordinator",
