@@ -122,7 +122,7 @@ def test_a_canary_answers_a_share_of_vehicles_and_always_the_same_ones(
 @pytest.fixture
 def broken(registry: Registry, tmp_path: Path) -> str:
     """A challenger that can be loaded and registered, and breaks down on bright photos."""
-    bundle = tiny_model.write_bundle(tmp_path / "broken", model=tiny_model.network(breaks_down=True))
+    bundle = tiny_model.write_bundle(tmp_path / "broken", model=tiny_model.network(fault="breaks down"))
     return registry.register(bundle).reference
 
 
