@@ -18,11 +18,12 @@ from alembic.migration import MigrationContext
 from postgres_server import PostgresServer
 from sqlalchemy import Connection, func, select
 
-from dentwatch.records import audit, idempotency, inspections, tables
+from dentwatch.records import audit, idempotency, inspections, model_failures, tables
 from dentwatch.records.annotations import Box
 from dentwatch.records.database import Database
 from dentwatch.records.detections import Detection
 from dentwatch.records.inspections import InspectionFilter, KeptDetection, KeptInspection, KeptPhoto
+from dentwatch.records.model_failures import FailedPhoto
 from dentwatch.serving.ledger import Ledger
 
 NOW = datetime(2026, 11, 1, 10, 0, 0, 123456, tzinfo=UTC)
@@ -245,3 +246,23 @@ def test_what_was_committed_outlives_a_crash_of_the_database(postgres: PostgresS
             assert inspections.find(connection, PENDING.id) == PENDING
     finally:
         database.close()
+
+
+def test_what_a_model_failed_on_is_kept_and_a_photo_tried_again_counts_once(database: Database) -> None:
+    first, again = (
+        FailedPhoto("dentwatch/3", "one", None, why) for why in ("ModelError: at first", "ModelError: again")
+    )
+    with database.writing() as connection:
+        for failed in (first, again, replace(first, position=0), replace(first, model="dentwatch/4")):
+            model_failures.note_photo(connection, failed)
+        model_failures.note_photo(connection, replace(first, inspection_id="two", position=1))
+        model_failures.note_unloadable(connection, "dentwatch/4", "x" * 900)
+    with database.reading() as connection:
+        assert model_failures.of(connection, "dentwatch/3").photos == 3
+        assert model_failures.inspections_of(connection, "dentwatch/3", 9) == ["two", "one"]
+        assert model_failures.of_inspection(connection, "one")[0] == again
+        other = model_failures.of(connection, "dentwatch/4")
+        assert (other.photos, len(other.unloadable or "")) == (1, 500)
+        later = datetime.now(UTC) + timedelta(seconds=1)
+        assert model_failures.of(connection, "dentwatch/4", later) == model_failures.Failures()
+        assert model_failures.of(connection, "dentwatch/4", NOW, NOW) == model_failures.Failures()

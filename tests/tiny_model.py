@@ -4,7 +4,7 @@ It answers one box per photo, whose scratch score is the mean of the red channel
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -16,12 +16,15 @@ SIDE = 64
 BOX = (8.0, 16.0, 40.0, 48.0)
 
 
+Fault = Literal["breaks down", "says NaN"]
+
+
 def network(
-    box: tuple[float, float, float, float] = BOX, batch: str | int = "N", *, breaks_down: bool = False
+    box: tuple[float, float, float, float] = BOX, batch: str | int = "N", *, fault: Fault | None = None
 ) -> onnx.ModelProto:
     """``images`` uint8 (N, 64, 64, 3) → ``boxes`` (N, 1, 4) and ``scores`` (N, 1, 2).
 
-    One that ``breaks_down`` cannot be run on photos whose red or blue is half of white or more.
+    With a ``fault`` it does that on photos whose red or blue is half of white or more.
     """
     constants: dict[str, Any] = {
         "axes": np.array([1, 2], np.int64),
@@ -37,19 +40,12 @@ def network(
         helper.make_node("ReduceMean", ["pixels", "axes"], ["means"], keepdims=0),
         helper.make_node("Gather", ["means", "channels"], ["both"], axis=1),
         helper.make_node("Div", ["both", "white"], ["shares"]),
-        helper.make_node("Unsqueeze", ["shares", "one"], ["scores"]),
+        *_scored(fault),
         helper.make_node("Shape", ["images"], ["shape"]),
         helper.make_node("Gather", ["shape", "first"], ["count"], axis=0),
         helper.make_node("Concat", ["count", "rest"], ["due"], axis=0),
-        helper.make_node("ReduceMax", ["shares"], ["most"], keepdims=0),
-        helper.make_node("Add", ["most", "most"], ["twice"]),
-        helper.make_node("Cast", ["twice"], ["place"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["box", "place"], ["chosen"], axis=0),  # there is but one
-        helper.make_node("Unsqueeze", ["chosen", "first"], ["broken"]),
-        helper.make_node("Expand", ["broken" if breaks_down else "box", "due"], ["boxes"]),
+        helper.make_node("Expand", ["broken" if fault == "breaks down" else "box", "due"], ["boxes"]),
     ]
-    if not breaks_down:
-        del nodes[-6:-1]
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -63,6 +59,34 @@ def network(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
+
+
+def _scored(fault: Fault | None) -> list[onnx.NodeProto]:
+    """From the shares of white to scores, and what goes wrong on bright photos."""
+    if fault is None:
+        return [helper.make_node("Unsqueeze", ["shares", "one"], ["scores"])]
+    bright = [
+        helper.make_node("ReduceMax", ["shares"], ["most"], keepdims=0),
+        helper.make_node("Add", ["most", "most"], ["twice"]),
+        helper.make_node("Cast", ["twice"], ["place"], to=TensorProto.INT64),  # 1 for bright photos, else 0
+    ]
+    if fault == "breaks down":
+        return [
+            *bright,
+            helper.make_node("Gather", ["box", "place"], ["chosen"], axis=0),  # there is but one
+            helper.make_node("Unsqueeze", ["chosen", "first"], ["broken"]),
+            helper.make_node("Unsqueeze", ["shares", "one"], ["scores"]),
+        ]
+    return [
+        *bright,
+        helper.make_node("Cast", ["place"], ["bright"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["bright", "bright"], ["nothing"]),
+        helper.make_node("Div", ["white", "white"], ["all"]),
+        helper.make_node("Sub", ["all", "bright"], ["dim"]),
+        helper.make_node("Div", ["nothing", "dim"], ["spoilt"]),  # 0 / 0 for bright photos
+        helper.make_node("Unsqueeze", ["shares", "one"], ["sound"]),
+        helper.make_node("Add", ["sound", "spoilt"], ["scores"]),
+    ]
 
 
 def spec(**changes: Any) -> ModelSpec:

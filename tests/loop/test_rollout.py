@@ -1,6 +1,7 @@
 """From the gate to champion, over a real registry and a real database."""
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,13 +15,14 @@ from sqlalchemy import func, insert, select, update
 
 from dentwatch import settings
 from dentwatch.errors import ModelError
-from dentwatch.loop import guard, rollout
+from dentwatch.loop import guard, rollout, traffic_figures
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.records import audit, model_failures, rollouts, tables
 from dentwatch.records.database import Database
 from dentwatch.records.loop_tables import model_failures as model_failures_table
 from dentwatch.records.loop_tables import rollouts as rows
 from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_failures import FailedPhoto
 from dentwatch.records.registry import Registry
 from dentwatch.serving.live_models import LiveModels
 from dentwatch.settings import Settings
@@ -181,7 +183,8 @@ def fail(database: Database, model: str, photos: int) -> None:
     """Photos that ``model`` broke down on just now."""
     with database.writing() as connection:
         for _ in range(photos):
-            model_failures.note(connection, model, "photo", "ModelError: it broke down.")
+            failed = FailedPhoto(model, str(uuid.uuid4()), 0, "ModelError: it broke down.")
+            model_failures.note_photo(connection, failed)
 
 
 @pytest.mark.parametrize("in_shadow", [True, False], ids=["in the shadow", "as canary"])
@@ -190,16 +193,19 @@ def test_one_that_breaks_down_on_photos_is_stopped(registry: Registry, database:
     rollout.roll_out(work, step())
     if not in_shadow:
         assert isinstance(rollout.roll_out(work, step()), Again)
-    answer(database, CHAMPION, 20, shadow=CHALLENGER if in_shadow else "")
+    answer(database, CHAMPION, 200, shadow=CHALLENGER if in_shadow else "")
     if not in_shadow:
         answer(database, CHALLENGER, 20)
     fail(database, CHALLENGER, 2)
-    assert isinstance(rollout.roll_out(work, step()), Again), "two may be chance"
-    fail(database, CHALLENGER, 1)
+    if not in_shadow:
+        assert isinstance(rollout.roll_out(work, step()), Again), "two may be chance"
+    fail(database, CHALLENGER, 8 if in_shadow else 1)
     done = rollout.roll_out(work, step())
     assert isinstance(done, Done)
-    assert "It failed on 3 of 23 photos (0 of 20 before): ModelError: it broke down." in done.result["text"]
+    failed = "10 of 210" if in_shadow else "3 of 23"
+    assert f"It failed on {failed} photos (0 of 200 before): ModelError: it broke down." in done.result["text"]
     assert (done.then, stage(database)) == ((), "rejected")
+    assert registry.get(2).aliases == (), "it challenges nobody any more"
 
 
 def test_one_that_fails_no_more_often_than_the_champion_goes_on(registry: Registry, database: Database) -> None:
@@ -211,29 +217,92 @@ def test_one_that_fails_no_more_often_than_the_champion_goes_on(registry: Regist
     assert isinstance(rollout.roll_out(work, step()), Again)
 
 
-def test_one_that_cannot_be_loaded_is_stopped_at_once(
-    registry: Registry, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("failed", "seen", "before", "seen_before", "stops"),
+    [
+        (2, 2, 0, 5_000, False),  # so few say nothing
+        (3, 3, 0, 5_000, True),
+        (3, 3, 0, 0, True),  # nothing is known of the model before, but that it served
+        (5, 40, 5, 40, False),
+        (5, 5_100, 0, 90_000, False),  # surely more, and too rare to matter
+        (60, 20_060, 0, 100, False),  # the model before has answered too little to say so
+        (60, 20_060, 40, 20_000, False),
+        (60, 20_060, 20, 20_000, True),
+    ],
+)
+def test_failures_count_where_they_are_surely_more_than_before(
+    failed: int, seen: int, before: int, seen_before: int, stops: bool
 ) -> None:
-    live = LiveModels(settings.load(), database=database)
+    found = {"failed": failed, "photos": seen - failed, "failed_before": before, "photos_before": seen_before - before}
+    assert (rollout.failing({**found, "failure": "ModelError: it broke down."}) is not None) is stops
+
+
+def test_photos_are_counted_beyond_those_whose_times_are_looked_at(database: Database) -> None:
+    answer(database, CHAMPION, 12, shadow=CHALLENGER)
+    since = datetime.now(UTC) - timedelta(hours=1)
+    with database.reading() as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traffic_figures, "_MOST", 5)
+        assert traffic_figures.answered(connection, CHAMPION, since).photos == 12
+        assert traffic_figures.shadowed(connection, CHALLENGER, since) == (12, 1.0, 1.0)
+
+
+@pytest.fixture
+def live(registry: Registry, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveModels]:
+    """What serves while no engine takes the challenger."""
+    with closing(LiveModels(settings.load(), database=database)) as models:
+
+        def no_engine(*_: Any) -> None:
+            raise ModelError("The file needs an operator that this engine does not have.")
+
+        monkeypatch.setattr("dentwatch.serving.live_models.choose", no_engine)
+        yield models
+
+
+def failures_kept(database: Database) -> int:
+    with database.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(model_failures_table)) or 0
+
+
+def test_one_that_cannot_be_loaded_is_stopped_at_once(database: Database, live: LiveModels) -> None:
     work = bench(database)
     assert isinstance(rollout.roll_out(work, step()), Again)
-
-    def no_engine(*_: Any) -> None:
-        raise ModelError("The file needs an operator that this engine does not have.")
-
-    monkeypatch.setattr("dentwatch.serving.live_models.choose", no_engine)
     for _ in range(3):
         live.refresh()
-    with database.reading() as connection:
-        assert connection.execute(select(func.count()).select_from(model_failures_table)).scalar() == 1, "once"
+    assert failures_kept(database) == 1, "once"
     done = rollout.roll_out(work, step())
     assert isinstance(done, Done)
     assert "It cannot be loaded: ModelError: The file needs an operator" in done.result["text"]
-    live.close()
+
+
+def test_that_it_cannot_be_loaded_is_told_to_each_stage(
+    registry: Registry, database: Database, live: LiveModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_always_challenged", True)  # as serving.shadow does, before the rollout begins
+    live.refresh()
+    assert failures_kept(database) == 1
+    work = bench(database)
+    assert isinstance(rollout.roll_out(work, step()), Again), "that was before its time"
+    live.refresh()
+    assert isinstance(rollout.roll_out(work, step()), Done)
+    assert failures_kept(database) == 2
+
+
+def test_a_champion_that_cannot_be_loaded_after_all_is_rolled_back(
+    registry: Registry, database: Database, live: LiveModels
+) -> None:
+    registry.promote(2, "it passed", "dentwatch")
+    work = bench(database)
+    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    live.refresh()
+    assert live.champion.model == CHAMPION
+    done = guard.guard(work, replace(step("guard"), cause={"before": CHAMPION}))
+    assert isinstance(done, Done)
+    assert "It cannot be loaded" in done.result["text"]
+    assert done.result["rolled_back"] is True
 
 
 def test_the_guard_rolls_back_a_champion_that_breaks_down(registry: Registry, database: Database) -> None:
-    answer(database, CHAMPION, 40)
+    answer(database, CHAMPION, 400)
     registry.promote(2, "it passed", "dentwatch")
     work = bench(database)
     rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
@@ -243,7 +312,7 @@ def test_the_guard_rolls_back_a_champion_that_breaks_down(registry: Registry, da
     fail(database, CHALLENGER, 5)
     done = guard.guard(work, watching)
     assert isinstance(done, Done)
-    assert "It failed on 5 of 45 photos (0 of 40 before)" in done.result["text"]
+    assert "It failed on 5 of 45 photos (0 of 400 before)" in done.result["text"]
     assert done.result["rolled_back"] is True
 
 

@@ -1,17 +1,24 @@
 """`dentwatch trace`: what something came of and what came of it, from a real database."""
 
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from drifts import BLUR, drifted
+import tiny_model
+from drifts import BLUR, NOW, drifted
 
 from dentwatch.errors import LoopError
 from dentwatch.loop import journal
 from dentwatch.loop.steps import Ask, Done
 from dentwatch.loop.trace import Link, trace
+from dentwatch.records import inspections, model_failures
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.database import Database
 from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.inspections import KeptInspection, KeptPhoto
+from dentwatch.records.model_failures import FailedPhoto
+from dentwatch.records.registry import Registry
 from dentwatch.settings import Settings
 
 
@@ -56,3 +63,25 @@ def test_a_dataset_version_names_the_batch_that_made_it(home: Path, database: Da
 def test_what_nothing_is_called_is_said(home: Path, database: Database) -> None:
     with pytest.raises(LoopError, match="Nothing is called 'nothing-like-it'"):
         trace(Settings(home=home), database, "nothing-like-it")
+
+
+def test_a_model_names_what_it_failed_on_and_an_inspection_who_failed(
+    home: Path, empty_tracking_database: Path, database: Database, tmp_path: Path
+) -> None:
+    home.mkdir()
+    shutil.copy(empty_tracking_database, home)
+    settings = Settings(home=home)
+    model = Registry(settings).register(tiny_model.write_bundle(tmp_path / "model")).reference
+    with database.writing() as connection:
+        inspections.keep(connection, KeptInspection("inspection-1", NOW, "pending", (KeptPhoto("0" * 64, "a.jpg"),)))
+    assert "failure" not in trace(settings, database, model).facts
+    failed = FailedPhoto(model, "inspection-1", 0, "ModelError: it broke down.")
+    with database.writing() as connection:
+        model_failures.note_photo(connection, failed)
+    facts = trace(settings, database, model).facts
+    assert {name: facts[name] for name in ("failed_photos", "failure", "failed_on")} == {
+        "failed_photos": 1,
+        "failure": "ModelError: it broke down.",
+        "failed_on": ["inspection-1"],
+    }
+    assert trace(settings, database, "inspection-1").facts["failures"] == [asdict(failed)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_model
 from onnx import TensorProto, helper
 from rectangles import SIDE, rectangle_graph, rectangles_rgb, uneven_graph, write_bundle
 
@@ -80,3 +81,11 @@ def test_a_graph_with_other_names_is_refused(tmp_path: Path) -> None:
 def test_a_graph_that_answers_in_another_shape_than_it_declares_is_caught(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"answered boxes \(1, 3, 4\) and scores \(1, 2, 3\)"):
         Engine(write_bundle(tmp_path / "uneven", uneven_graph())).run(_images(1))
+
+
+def test_an_answer_that_is_no_number_does_not_pass_for_a_photo_without_damage(tmp_path: Path) -> None:
+    engine = Engine(tiny_model.write_bundle(tmp_path / "spoilt", model=tiny_model.network(fault="says NaN")))
+    dim, bright = (np.full((1, tiny_model.SIDE, tiny_model.SIDE, 3), level, np.uint8) for level in (40, 250))
+    assert np.isfinite(engine.run(dim)[1]).all()
+    with pytest.raises(ModelError, match="answered with NaN"):
+        engine.run(bright)

@@ -1,5 +1,6 @@
 """Models change while they answer: champion, canary and shadow, and no request notices."""
 
+import re
 import shutil
 import threading
 import time
@@ -20,10 +21,12 @@ from dentwatch import settings
 from dentwatch.records import model_failures
 from dentwatch.records.database import Database
 from dentwatch.records.model_failures import Failures
+from dentwatch.records.quality_limits import QUALITY_NAME
 from dentwatch.records.registry import Registry
 from dentwatch.records.shadow_answers import of_inspection
 
 PHOTO = as_photo(np.full((80, 100, 3), (250, 20, 120), np.uint8))
+DIM = as_photo(np.full((80, 100, 3), (90, 20, 20), np.uint8))
 _BOXES = {1: (8.0, 16.0, 40.0, 48.0), 2: (4.0, 4.0, 60.0, 30.0), 3: (20.0, 10.0, 50.0, 60.0)}
 
 
@@ -119,10 +122,10 @@ def test_a_canary_answers_a_share_of_vehicles_and_always_the_same_ones(
         assert service.inspect(upload("a.png", PHOTO)).json()["model"] == "dentwatch/1"  # nobody's photo
 
 
-@pytest.fixture
-def broken(registry: Registry, tmp_path: Path) -> str:
-    """A challenger that can be loaded and registered, and breaks down on bright photos."""
-    bundle = tiny_model.write_bundle(tmp_path / "broken", model=tiny_model.network(breaks_down=True))
+@pytest.fixture(params=["breaks down", "says NaN"])
+def broken(request: pytest.FixtureRequest, registry: Registry, tmp_path: Path) -> str:
+    """A challenger that can be loaded and registered, and fails on bright photos."""
+    bundle = tiny_model.write_bundle(tmp_path / "broken", model=tiny_model.network(fault=request.param))
     return registry.register(bundle).reference
 
 
@@ -131,29 +134,67 @@ def _failures(model: str) -> Failures:
         return model_failures.of(connection, model, datetime.now(UTC) - timedelta(hours=1))
 
 
+def _failed(inspection_id: str) -> list[tuple[str, int | None]]:
+    with closing(Database.of(settings.load())) as database, database.reading() as connection:
+        return [(one.model, one.position) for one in model_failures.of_inspection(connection, inspection_id)]
+
+
+_WHY = re.compile(r"ModelError: .*(failed on a batch of 1|answered with NaN)")
+
+
 def test_where_the_canary_breaks_down_the_champion_answers(broken: str, home: Path, tmp_path: Path) -> None:
-    dim = as_photo(np.full((80, 100, 3), (90, 20, 20), np.uint8))
     with serving(None, home, tmp_path / "log", canary_share=1.0, follow_seconds=0.2) as service:
-        _until(lambda: service.inspect(upload("dim.png", dim), vehicle_id="VIN-1").json()["model"] == broken)
-        answer = service.inspect(upload("dim.png", dim), upload("a.png", PHOTO), vehicle_id="VIN-1")
+        _until(lambda: service.inspect(upload("dim.png", DIM), vehicle_id="VIN-1").json()["model"] == broken)
+        answer = service.inspect(upload("dim.png", DIM), upload("a.png", PHOTO), vehicle_id="VIN-1")
         assert (answer.status_code, answer.json()["model"]) == (200, "dentwatch/1")
         assert len(answer.json()["photos"]) == 2
+        damaged = service.inspect(upload("dim.png", DIM), upload("a.txt", b"no photo"), vehicle_id="VIN-1").json()
+        assert damaged["model"] == broken, "a damaged photo is nobody's failure"
+        prefer = {"Prefer": "respond-async"}
+        later = service.inspect(upload("a.png", PHOTO), headers=prefer, vehicle_id="VIN-1").json()["id"]
+        _until(lambda: service.client.get(f"/v1/inspections/{later}").json()["status"] == "done")
+        assert service.client.get(f"/v1/inspections/{later}").json()["model"] == "dentwatch/1"
     found = _failures(broken)
-    assert found.photos == 2
-    assert "failed on a batch of 1" in (found.reason or "")
-    assert _failures("dentwatch/1").photos == 0
+    assert (found.photos, found.unloadable) == (2, None)
+    assert _WHY.match(found.reason or "")
+    assert [_failed(one) for one in (answer.json()["id"], later)] == [[(broken, None)]] * 2
+    assert _failures("dentwatch/1") == Failures()
 
 
 def test_what_the_shadow_breaks_down_on_is_counted_and_nobody_waits(broken: str, home: Path, tmp_path: Path) -> None:
+    asked = []
     with serving(None, home, tmp_path / "log", shadow=True, follow_seconds=0.2) as service:
 
         def counted() -> bool:
-            answer = service.inspect(upload("a.png", PHOTO))
+            answer = service.inspect(upload("dim.png", DIM), upload("a.png", PHOTO))
             assert (answer.status_code, answer.json()["model"]) == (200, "dentwatch/1")
+            asked.append(answer.json()["id"])
             return _failures(broken).photos >= 3
 
         _until(counted)
-    assert "failed on a batch of 1" in (_failures(broken).reason or "")
+    assert _WHY.match(_failures(broken).reason or "")
+    assert {place for one in asked for place in _failed(one)} == {(broken, 1)}
+
+
+def test_what_the_champion_fails_on_is_counted_too(broken: str, registry: Registry, home: Path, tmp_path: Path) -> None:
+    registry.promote(broken, "it looked well", "test")
+    with serving(None, home, tmp_path / "log", follow_seconds=0.2) as service:
+        assert service.inspect(upload("dim.png", DIM)).json()["model"] == broken
+        assert service.inspect(upload("a.png", PHOTO)).status_code == 500
+    assert _failures(broken).photos == 1
+    assert _WHY.match(_failures(broken).reason or "")
+
+
+def test_a_challenger_with_damaged_quality_limits_answers_nobody(
+    registry: Registry, home: Path, tmp_path: Path
+) -> None:
+    bundle = tiny_model.write_bundle(tmp_path / "limits")
+    (bundle.folder / QUALITY_NAME).write_text("{}")
+    challenger = registry.register(bundle).reference
+    with serving(None, home, tmp_path / "log", canary_share=1.0, follow_seconds=0.2) as service:
+        _until(lambda: _failures(challenger).unloadable is not None)
+        answer = service.inspect(upload("dim.png", DIM), vehicle_id="VIN-1")
+        assert (answer.status_code, answer.json()["model"]) == (200, "dentwatch/1")
 
 
 def _challenge(registry: Registry, number: int) -> None:

@@ -8,6 +8,7 @@ photos or not loading at all. Serving follows the stage that is on record here.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from scipy.stats import fisher_exact
 from sqlalchemy import Connection
 
 from dentwatch.loop import traffic_figures
@@ -29,7 +30,8 @@ SLACK_LATER = 3.0
 
 _LOOK = timedelta(seconds=5)
 _MOST_BOXES, _FEWEST_BOXES = 5.0, 0.2  # of the champion's per photo
-_FEWEST_FAILED, _MOST_FAILED = 3, 0.01  # photos, and share of them, that it may fail on without being stopped
+_FEWEST_FAILED, _MOST_FAILED = 3, 0.001  # photos, and share of them, up to which failures stop nothing
+_BY_CHANCE = 0.01  # how likely so many more failures than the model before has must be, to be put down to chance
 _RARE = 0.2  # boxes per photo that a champion marks at least, for fewer to say anything
 
 
@@ -90,7 +92,8 @@ def _seen(connection: Connection, rollout: Rollout, champion: str) -> dict[str, 
         found |= traffic_figures.failures(connection, rollout.model, champion, since, (since, None))
     if rollout.stage == "shadow":
         photos, boxes, before_it = traffic_figures.shadowed(connection, rollout.model, since)
-        return {**found, "photos": photos, "photos_before": photos, "boxes": boxes, "boxes_before": before_it}
+        of_before = traffic_figures.count(connection, champion, since)
+        return {**found, "photos": photos, "photos_before": of_before, "boxes": boxes, "boxes_before": before_it}
     if rollout.stage == "canary":
         before = traffic_figures.answered(connection, champion, since)
         seen = traffic_figures.answered(connection, rollout.model, since)
@@ -126,13 +129,20 @@ def _why_not(
 
 
 def failing(found: dict[str, Any]) -> str | None:
-    """Whether it cannot be loaded, or fails on photos that the model before would have answered."""
+    """Whether it cannot be loaded, or surely fails on more of its photos than the model before.
+
+    Surely: by Fisher's exact test. A model before that has hardly answered anything is taken to answer
+    :data:`~dentwatch.loop.traffic_figures.FEWEST` photos.
+    """
     if found.get("unloadable"):
         return f"It cannot be loaded: {found['unloadable']}"
-    (failed, looked_at), (before, of) = (_failed(found, when) for when in ("", "_before"))
-    if failed < _FEWEST_FAILED or failed <= _MOST_FAILED * looked_at or failed * of <= 2 * before * looked_at:
+    (failed, seen), (before, seen_before) = (_failed(found, when) for when in ("", "_before"))
+    if failed < _FEWEST_FAILED or failed <= _MOST_FAILED * seen:
         return None
-    return f"It failed on {failed} of {looked_at} photos ({before} of {of} before): {found['failure']}"
+    both = [[failed, seen - failed], [before, max(seen_before, FEWEST) - before]]
+    if float(fisher_exact(both, alternative="greater").pvalue) >= _BY_CHANCE:
+        return None
+    return f"It failed on {failed} of {seen} photos ({before} of {seen_before} before): {found['failure']}"
 
 
 def _failed(found: dict[str, Any], when: str) -> tuple[int, int]:

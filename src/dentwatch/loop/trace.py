@@ -4,7 +4,7 @@ What something came of stands under ``from``, what came of it under ``led to``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -14,7 +14,7 @@ from dentwatch.loop import journal
 from dentwatch.loop.steps import Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import Incident
-from dentwatch.records import audit, inspections, tables
+from dentwatch.records import audit, inspections, model_failures, tables
 from dentwatch.records.database import Database
 from dentwatch.records.dataset_info import DatasetInfo
 from dentwatch.records.datasets import DatasetStore
@@ -92,6 +92,7 @@ class _Tracer:
             "status": kept.status,
             "damages": kept.damages,
             "verdicts": {row[0]: row[1] for row in self._connection.execute(said.group_by(verdicts.c.verdict))},
+            "failures": [asdict(one) for one in model_failures.of_inspection(self._connection, kept.id)],
             "audit": self._audit(kept.id),
         }
         return Link("inspection", kept.id, facts, (*photos, *self._origin(kept.model)), tuple(map(self._brief, shown)))
@@ -155,7 +156,7 @@ class _Tracer:
             return Link("model", version.reference, facts)
         results: tuple[Link, ...] = ()
         if forwards:
-            facts |= {"inspections": self._answered(version.reference)}
+            facts |= {"inspections": self._answered(version.reference), **self._failures(version.reference)}
             about = list(journal.steps(self._connection, subject=str(version.number)))
             opened = [one for one in self._incidents() if one.model == version.reference]
             results = (*map(_step, reversed(about)), *map(self._brief, opened[:_MOST]))
@@ -204,6 +205,14 @@ class _Tracer:
         query = select(func.count()).select_from(rows).where(rows.c.model == model, rows.c.status == "done")
         return self._connection.scalar(query) or 0
 
+    def _failures(self, model: str) -> dict[str, Any]:
+        """What a model failed at in production, and the last inspections that it failed on."""
+        found = model_failures.of(self._connection, model)
+        if found.reason is None:
+            return {}
+        failed_on = model_failures.inspections_of(self._connection, model, _MOST)
+        return {"failed_photos": found.photos, "failure": found.reason, "failed_on": failed_on}
+
     def _audit(self, subject: str) -> list[int]:
         """Numbers of its entries in the audit log."""
         return [entry.number for entry in audit.entries(self._connection, subject=subject, last=_MOST)]
@@ -250,4 +259,6 @@ def _dataset_facts(info: DatasetInfo) -> dict[str, Any]:
         "photos_by_split": info.photos_by_split,
         "boxes_by_label": info.boxes_by_label,
         "sources": info.sources,
+        "licences": info.licences,
+        "consents": info.consents,
     }

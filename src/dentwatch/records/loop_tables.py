@@ -53,8 +53,12 @@ model_failures = Table(
     Column("model", String(200), nullable=False),  # as answers call it
     Column("what", String(16), nullable=False),  # photo, load
     Column("reason", Text, nullable=False),
-    Column("photos", Integer, nullable=False),  # that were not answered by it
+    Column("photos", Integer, nullable=False),  # that it failed on
     Column("at", Moment, nullable=False),
+    # No foreign key: an inspection is kept when it is answered, and a failure is kept before that.
+    Column("inspection_id", String(36), nullable=True),
+    Column("position", Integer, nullable=True),  # of the photo in it, where that is known
     Index(None, "model"),
+    Index(None, "inspection_id"),
 )
 """What model versions failed at while they served; the photos' own faults are not here."""

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from dentwatch.records.loop_tables import model_failures
-
-What = Literal["photo", "load"]
 
 _MOST_REASON = 500
 
@@ -22,16 +19,36 @@ class Failures:
     reason: str | None = None
 
 
-def note(connection: Connection, model: str, what: What, reason: str, photos: int = 1) -> None:
-    """Keep a failure of ``model``, as answers call it; within a writing transaction."""
-    row = {"model": model, "what": what, "reason": reason[:_MOST_REASON], "photos": photos, "at": datetime.now(UTC)}
-    connection.execute(insert(model_failures).values(row))
+@dataclass(frozen=True, slots=True)
+class FailedPhoto:
+    """A photo of an inspection that ``model`` failed on; ``position`` None: one or more of the inspection's."""
+
+    model: str
+    inspection_id: str
+    position: int | None
+    reason: str
 
 
-def of(connection: Connection, model: str, since: datetime, until: datetime | None = None) -> Failures:
+def note_photo(connection: Connection, failed: FailedPhoto) -> None:
+    """Keep that a model failed on a photo; told again, as when an inspection is tried again, it counts once."""
+    rows = model_failures.c
+    same = (rows.model == failed.model) & (rows.inspection_id == failed.inspection_id)
+    connection.execute(delete(model_failures).where(same, rows.position.is_not_distinct_from(failed.position)))
+    where = {"inspection_id": failed.inspection_id, "position": failed.position}
+    connection.execute(insert(model_failures).values(**_row(failed.model, "photo", failed.reason), **where, photos=1))
+
+
+def note_unloadable(connection: Connection, model: str, reason: str) -> None:
+    """Keep that ``model``, as answers call it, could not be loaded."""
+    connection.execute(insert(model_failures).values(**_row(model, "load", reason), photos=0))
+
+
+def of(connection: Connection, model: str, since: datetime | None = None, until: datetime | None = None) -> Failures:
     """The failures of ``model`` ``since`` then and before ``until``."""
     rows = model_failures.c
-    asked = (rows.model == model) & (rows.at >= since)
+    asked = rows.model == model
+    if since is not None:
+        asked &= rows.at >= since
     if until is not None:
         asked &= rows.at < until
     photos = connection.execute(select(func.sum(rows.photos)).where(asked, rows.what == "photo")).scalar()
@@ -41,3 +58,27 @@ def of(connection: Connection, model: str, since: datetime, until: datetime | No
         connection.execute(latest.where(rows.what == "load")).scalar(),
         connection.execute(latest).scalar(),
     )
+
+
+def of_inspection(connection: Connection, inspection_id: str) -> list[FailedPhoto]:
+    """Which models failed on photos of an inspection, as they did."""
+    rows = model_failures.c
+    query = select(model_failures).where(rows.inspection_id == inspection_id).order_by(rows.number)
+    return [FailedPhoto(row.model, row.inspection_id, row.position, row.reason) for row in connection.execute(query)]
+
+
+def inspections_of(connection: Connection, model: str, most: int) -> list[str]:
+    """The last inspections that ``model`` failed on, newest first."""
+    rows = model_failures.c
+    query = (
+        select(rows.inspection_id)
+        .where(rows.model == model, rows.inspection_id.is_not(None))
+        .group_by(rows.inspection_id)
+        .order_by(func.max(rows.number).desc())
+        .limit(most)
+    )
+    return [str(row.inspection_id) for row in connection.execute(query)]
+
+
+def _row(model: str, what: str, reason: str) -> dict[str, object]:
+    return {"model": model, "what": what, "reason": reason[:_MOST_REASON], "at": datetime.now(UTC)}

@@ -33,7 +33,7 @@ class Engine:
 
         Returns boxes float32 ``(N, A, 4)``, xyxy in pixels of the input, and scores float32 ``(N, A, C)``, before
         non-maximum suppression. Raises :class:`ValueError` for images of another type or shape, and
-        :class:`ModelError` when the graph fails or answers in another shape.
+        :class:`ModelError` when the graph fails, or answers in another shape or with NaN.
         """
         side = self.input_size
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (side, side, 3):
@@ -52,4 +52,6 @@ class Engine:
                 f"{expected[1]} are due.",
                 RE_EXPORT,
             )
+        if np.isnan(scores).any() or np.isnan(boxes).any():  # else it would pass for a photo without damage
+            raise ModelError(f"{self._path} answered with NaN, which is no number.", RE_EXPORT)
         return boxes, scores

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from dentwatch.errors import DatabaseError, DataError, ModelError
+from dentwatch.errors import DatabaseError, DataError
 from dentwatch.records import audit, idempotency, inspections, model_failures
 from dentwatch.records.inspections import KeptInspection, KeptPhoto
+from dentwatch.records.model_failures import FailedPhoto
 from dentwatch.records.photos import PhotoStore, photo_id_of
 from dentwatch.serving import webhooks
 from dentwatch.serving.answers import PhotoFailure
@@ -165,15 +166,23 @@ class Intake:
         """Look at photos, and say which model did; where the challenger fails on one, the champion looks at all."""
         models = self._service.models
         inspector = models.answering(request.vehicle_id)
+        if inspector is not models.champion:
+            try:
+                return inspector, await self._examined_by(inspector, photos, request)
+            except Exception as error:  # whatever is wrong with the challenger is no matter of the sender's
+                _log.warning("The challenger %s failed, and the champion answers: %s", inspector.model, error)
+        return models.champion, await self._examined_by(models.champion, photos, request)
+
+    async def _examined_by(
+        self, inspector: Inspector, photos: Sequence[Photo], request: Request
+    ) -> list[Examined | PhotoFailure]:
+        """What a model sees; that it fails is kept, whoever answers then."""
         try:
-            return inspector, await self._service.examine(photos, inspector, request.min_score)
-        except ModelError as error:
-            why, failed = str(error), inspector.model
-            await self.write(lambda connection: model_failures.note(connection, failed, "photo", why, len(photos)))
-            if inspector is models.champion:
-                raise
-            _log.warning("The challenger %s failed, and the champion answers instead: %s", failed, why)
-        return models.champion, await self._service.examine(photos, models.champion, request.min_score)
+            return await self._service.examine(photos, inspector, request.min_score)
+        except Exception as error:
+            failed = FailedPhoto(inspector.model, request.id, None, f"{type(error).__name__}: {error}")
+            await self.write(lambda connection: model_failures.note_photo(connection, failed))
+            raise
 
     def put_together(
         self, inspector: Inspector, request: Request, seen: Sequence[Seen], start: float

@@ -8,10 +8,11 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from dentwatch.errors import DentwatchError
+from dentwatch.errors import DentwatchError, MissingExtraError
 from dentwatch.records import model_failures, rollouts
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
@@ -20,6 +21,7 @@ from dentwatch.serving import metrics
 from dentwatch.serving.engines.choice import choose
 from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve
+from dentwatch.serving.quality_gate import QualityGate
 from dentwatch.settings import Settings
 
 _CHALLENGER = "challenger"
@@ -48,11 +50,11 @@ class LiveModels:
         self._database = database
         self._engines = engines
         self._ref = ref
-        self.champion = self._loaded(resolve(ref, settings))
+        self._rollout: Rollout | None = None
+        self._told: tuple[str, str, datetime | None] | None = None
+        self.champion = self._tried("champion", resolve(ref, settings))
         metrics.MODEL.labels("champion", self.champion.model).set(1)
         self.challenger: Inspector | None = None
-        self._rollout: Rollout | None = None
-        self._unloadable: str | None = None
         self.problem: str | None = None
         """What keeps the registry from being followed, for a person; None while all is well."""
         serving = settings.serving
@@ -126,7 +128,7 @@ class LiveModels:
             now, before = bundle.name if bundle else None, present.model if present else None
             if now == before:
                 return None
-            loaded = self._tried(bundle) if bundle else None
+            loaded = self._tried(role, bundle) if bundle else None
         except DentwatchError as error:
             return str(error)
         except Exception as error:  # whatever MLflow, its database or its server raise
@@ -157,19 +159,24 @@ class LiveModels:
         with self._database.reading() as connection:
             return rollouts.under_way(connection)
 
-    def _tried(self, bundle: ModelBundle) -> Inspector:
-        """As :meth:`_loaded`; that it cannot be loaded is kept, once."""
+    def _tried(self, role: str, bundle: ModelBundle) -> Inspector:
+        """As :meth:`_loaded`; that it cannot be loaded is kept, once for each stage of its rollout."""
         try:
             return self._loaded(bundle)
+        except MissingExtraError:  # a matter of this installation
+            raise
         except Exception as error:  # whatever an engine raises
-            if self._database is not None and bundle.name != self._unloadable:
-                self._unloadable = bundle.name
+            stage = self._rollout.stage_since if role == _CHALLENGER and self._rollout else None
+            # A stage looks only at what failed in its own time.
+            if self._database is not None and self._told != (bundle.name, role, stage):
                 with self._database.writing() as connection:
-                    model_failures.note(connection, bundle.name, "load", f"{type(error).__name__}: {error}", 0)
+                    model_failures.note_unloadable(connection, bundle.name, f"{type(error).__name__}: {error}")
+                self._told = bundle.name, role, stage
             raise
 
     def _loaded(self, bundle: ModelBundle) -> Inspector:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""
+        QualityGate.of(bundle)  # else each of its inspections would fail for it
         serving = self._settings.serving
         network = choose(bundle, serving, self._engines)
         inspector = Inspector(bundle, threads=serving.threads, max_pixels=serving.max_pixels, network=network)

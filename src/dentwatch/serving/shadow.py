@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dentwatch.records import model_failures
+from dentwatch.records.model_failures import FailedPhoto
 from dentwatch.records.shadow_answers import ShadowAnswer, keep
 from dentwatch.serving.inspection import Decoded, Inspector
 from dentwatch.serving.ledger import Ledger
@@ -81,12 +82,13 @@ class Shadow:
                 try:
                     self._look(challenger, photo)
                 except Exception as error:  # whatever is wrong with the challenger is no matter of the champion's
-                    self._note(challenger.model, f"{type(error).__name__}: {error}")
+                    why = f"{type(error).__name__}: {error}"
+                    self._note(FailedPhoto(challenger.model, photo.inspection_id, photo.position, why))
 
-    def _note(self, model: str, why: str) -> None:
-        _log.warning("The challenger %s failed on a photo: %s", model, why)
+    def _note(self, failed: FailedPhoto) -> None:
+        _log.warning("The challenger %s failed on a photo: %s", failed.model, failed.reason)
         with suppress(RuntimeError):  # the ledger is closed: the service is ending
-            self._ledger.write(lambda connection: model_failures.note(connection, model, "photo", why))
+            self._ledger.write(lambda connection: model_failures.note_photo(connection, failed))
 
     def _look(self, challenger: Inspector, photo: ShadowedPhoto) -> None:
         detections, milliseconds = challenger.predict(photo.decoded, photo.min_score)
