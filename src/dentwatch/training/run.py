@@ -5,6 +5,7 @@
     dentwatch train --dataset latest --detector yolo --size nano --epochs 60
 """
 
+import logging
 import shlex
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from dentwatch.errors import DataError, TrainingError
+from dentwatch.records import consents
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
@@ -37,6 +39,8 @@ from dentwatch.training.progress import RunProgress
 from dentwatch.training.run_folder import RunFolder, RunRecord, now
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.starting_weights import start_from
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ class _Run:
             )
             registry = Registry(self.settings)
             model = registry.register(bundle, self.record.tracking_run)
-            promoted = self.crown_first and registry.champion() is None
+            promoted = self.crown_first and registry.champion() is None and self._may_serve(bundle)
             if promoted:
                 registry.promote(model.number, "the first model", "dentwatch train")
         except BaseException as error:
@@ -194,6 +198,13 @@ class _Run:
         experiment_log.end_tracking(self.settings, self.record.tracking_run, "FINISHED")
         self._keep(model_version=str(model.number))
         return RunResult(self.record, model, result, self.folder.path / "report" / REPORT_NAME, fitted, promoted)
+
+    def _may_serve(self, bundle: ModelBundle) -> bool:
+        """Whether it may become champion without a gate: where rights are required, its photos state theirs."""
+        missing = consents.unstated(bundle.spec) if self.settings.data.require_rights else None
+        if missing:
+            _log.warning("The first model is not made champion (DENTWATCH_DATA__REQUIRE_RIGHTS): %s", missing)
+        return missing is None
 
     def _packaged(self) -> tuple[ModelBundle, EvaluationResult] | None:
         """What this run packaged before it was killed: the same files are the same model version.
