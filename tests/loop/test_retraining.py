@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from drifts import NOW, drifted
 
 from dentwatch import settings
 from dentwatch.errors import RunHeldError
-from dentwatch.loop import retraining
+from dentwatch.loop import retraining, selection
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.records.database import Database
@@ -100,3 +101,12 @@ def test_while_another_process_trains_the_run_the_step_waits(
     monkeypatch.setattr(retraining, "_train", held)
     again = retraining.retrain(bench, asked)
     assert again == Again(timedelta(minutes=1), {"why": f"Another process is at work on the run {folder.path.name}."})
+
+
+def test_while_another_process_searches_the_step_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(*_: object, **__: object) -> None:
+        raise RunHeldError("Another process (7) is at work on the search.")
+
+    monkeypatch.setattr("dentwatch.training.search.study.search", held)
+    again = selection.search(bench, replace(step("dataset/5d1f00aa33bb"), kind="search"))
+    assert again == Again(timedelta(minutes=1), {"why": "Another process (7) is at work on the search."})

@@ -74,16 +74,17 @@ def train(
     """
     check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
     version = DatasetStore(settings.dataset_store_url).get(dataset)
-    record = RunRecord(
+    asked = RunRecord(
         name="",
         dataset_version=version.id,
         settings=run,
         commit=git_commit(),
         started_at=now(),
     )
-    folder, record = RunFolder.open(settings.home / "runs", name, record)
+    folder, _ = RunFolder.open(settings.home / "runs", name, asked)
     with folder.held():
-        record = _unfinished(folder, record)
+        # Asked once more: until now another process may have begun a run of this name, or finished it.
+        _, record = RunFolder.open(settings.home / "runs", folder.path.name, asked)
         return _Run(settings, folder, record, version, progress, console, crown_first).finish()
 
 
@@ -101,20 +102,14 @@ def resume(
     """
     folder, record = RunFolder.existing(settings.home / "runs", name)
     with folder.held():
-        record = _unfinished(folder, record)
+        record = folder.record() or record
+        if record.model_version:
+            raise TrainingError(
+                f"The run {name} is finished: it made model version {record.model_version}.",
+                "Start another with `dentwatch train`.",
+            )
         version = DatasetStore(settings.dataset_store_url).get(record.dataset_version)
         return _Run(settings, folder, record, version, progress, console, crown_first).finish()
-
-
-def _unfinished(folder: RunFolder, known: RunRecord) -> RunRecord:
-    """The record as it is now that nobody else is at work on the run; ``known`` where it has just begun."""
-    record = folder.record() or known
-    if record.model_version:
-        raise TrainingError(
-            f"The run {record.name} is finished: it made model version {record.model_version}.",
-            "Start another with `dentwatch train`.",
-        )
-    return record
 
 
 def labelled(
@@ -187,6 +182,8 @@ class _Run:
                 progress=self.progress,
             )
             registry = Registry(self.settings)
+            if (known := registry.of_run(self.record.tracking_run)) is not None:
+                bundle = registry.bundle(known.number)  # a run that was killed after that registers no second version
             model = registry.register(bundle, self.record.tracking_run)
             promoted = self.crown_first and registry.champion() is None and self._may_serve(bundle)
             if promoted:
