@@ -72,7 +72,9 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
 
     def seen(drift: Adaptation | None) -> Seen:
         labels = champion.spec.labels  # what the challenger does not know it is judged by, too
-        before = evaluated(bench, champion, dataset, split, drift, labels)
+        # Else the champion would be judged by the easier of the drifted photos, and a network as good would lose.
+        rules = challenger.spec.asks_again
+        before = evaluated(bench, champion, dataset, split, drift, labels, rules=rules)
         try:
             return Seen(before, evaluated(bench, challenger, dataset, split, drift, labels))
         except ModelError as error:
