@@ -76,6 +76,27 @@ def test_new_photos_do_not_undo_what_the_champion_was_made_for(
     assert [ask.kind for ask in done.then] == ["gate"]
 
 
+def test_a_run_that_was_begun_says_what_it_learnt_from_whoever_serves_now(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion(tmp_path, monkeypatch, None)
+    asked = step("dataset/5d1f00aa33bb")
+    RunFolder(bench.settings.home / "runs" / retraining.run_name(asked)).save(
+        RunRecord(
+            name=retraining.run_name(asked),
+            dataset_version="5d1f00aa33bb",
+            settings=RunSettings(adapt_to=DARK),
+            commit="",
+            started_at="",
+            model_version="7",
+        )
+    )
+    done = retraining.retrain(bench, asked)
+    assert isinstance(done, Done)
+    assert "Model version 7 was trained" in done.result["text"]
+    assert "on photos made dark as well" in done.result["text"]
+
+
 def test_another_incident_counts_more(
     bench: Bench, asked: list[Adaptation | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
