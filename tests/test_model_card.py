@@ -27,7 +27,10 @@ def test_card_has_every_section_and_figure() -> None:
         "test": {"ap50": Figure(0.3123, 0.27, 0.355), "recall_dent": Figure(0.25)},
     }
     card = write_card(
-        tiny_model.spec(run_id="r1"), evaluation=evaluation, data=DATA, command="dentwatch train --size nano"
+        tiny_model.spec(run_id="r1", consents={"": 50, "owner agreed": 1150}),
+        evaluation=evaluation,
+        data=DATA,
+        command="dentwatch train --size nano",
     )
     titles = [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")]
     assert titles == [
@@ -53,6 +56,7 @@ def test_card_has_every_section_and_figure() -> None:
     ):
         assert line in card.splitlines()
     assert "1,200 photos of 300 vehicles" in card
+    assert "Consents to the use of photos: owner agreed 1,150, none stated 50." in card
     assert card.endswith("\n")
 
 
@@ -65,6 +69,7 @@ def test_card_admits_what_is_not_known() -> None:
     assert "- It never saw a real car." in card
     assert "- Command: not recorded" in card
     assert "- Commit: not recorded" in card
+    assert "Consents to the use of photos: not recorded." in write_card(tiny_model.spec(), data=DATA)
 
 
 def test_names_with_bars_do_not_break_tables() -> None:

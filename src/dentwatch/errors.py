@@ -11,7 +11,7 @@
     │   └── DatasetError       a dataset version is missing, ambiguous or damaged
     ├── TrainingError          a run cannot start or go on
     │   ├── ExportError        the exported model does not equal the network
-    │   └── RunHeldError       another process is at work on the run
+    │   └── RunHeldError       another process is at work on the run or search
     ├── ModelError             a model version is missing, ambiguous or damaged
     ├── MonitoringError        drift cannot be watched as asked
     │   ├── UnarmedError       the reference is too small to keep the false-alarm promise
@@ -78,7 +78,7 @@ class ExportError(TrainingError):
 
 
 class RunHeldError(TrainingError):
-    """Another process is at work on the run: two would spoil each other's checkpoints and register two models."""
+    """Another process is at work on the run or search: two would spoil each other's checkpoints."""
 
 
 class ModelError(DentwatchError):

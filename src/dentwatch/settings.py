@@ -36,7 +36,7 @@ class DataSettings(Group):
         4, ge=0, le=16, description="Perceptual hashes (64 bits) this close or closer are near duplicates."
     )
     require_rights: bool = Field(
-        False, description="Set photos aside that name no licence or no consent (otherwise they are only counted)."
+        False, description="Set photos aside without a licence or consent, refuse models that learnt from such ones."
     )
     val_share: float = Field(0.15, ge=0, lt=1, description="Share of vehicles that the hash puts into val.")
     test_share: float = Field(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from drifts import NOW, drifted
 
 from dentwatch import settings
 from dentwatch.errors import RunHeldError
-from dentwatch.loop import retraining
+from dentwatch.loop import retraining, selection
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.records.database import Database
@@ -75,6 +76,27 @@ def test_new_photos_do_not_undo_what_the_champion_was_made_for(
     assert [ask.kind for ask in done.then] == ["gate"]
 
 
+def test_a_run_that_was_begun_says_what_it_learnt_from_whoever_serves_now(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion(tmp_path, monkeypatch, None)
+    asked = step("dataset/5d1f00aa33bb")
+    RunFolder(bench.settings.home / "runs" / retraining.run_name(asked)).save(
+        RunRecord(
+            name=retraining.run_name(asked),
+            dataset_version="5d1f00aa33bb",
+            settings=RunSettings(adapt_to=DARK),
+            commit="",
+            started_at="",
+            model_version="7",
+        )
+    )
+    done = retraining.retrain(bench, asked)
+    assert isinstance(done, Done)
+    assert "Model version 7 was trained" in done.result["text"]
+    assert "on photos made dark as well" in done.result["text"]
+
+
 def test_another_incident_counts_more(
     bench: Bench, asked: list[Adaptation | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,3 +122,12 @@ def test_while_another_process_trains_the_run_the_step_waits(
     monkeypatch.setattr(retraining, "_train", held)
     again = retraining.retrain(bench, asked)
     assert again == Again(timedelta(minutes=1), {"why": f"Another process is at work on the run {folder.path.name}."})
+
+
+def test_while_another_process_searches_the_step_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(*_: object, **__: object) -> None:
+        raise RunHeldError("Another process (7) is at work on the search.")
+
+    monkeypatch.setattr("dentwatch.training.search.study.search", held)
+    again = selection.search(bench, replace(step("dataset/5d1f00aa33bb"), kind="search"))
+    assert again == Again(timedelta(minutes=1), {"why": "Another process (7) is at work on the search."})

@@ -142,6 +142,23 @@ def test_a_champion_that_was_not_made_for_it_closes_nothing(
     assert isinstance(verified(database, incident), Again)
 
 
+def test_a_champion_that_carries_on_what_the_one_before_was_made_for_goes_on_with_it(
+    database: Database, incident: Incident, models: dict[str, ModelBundle]
+) -> None:
+    watch(database, 100)
+    first = verified(database, incident)
+    assert isinstance(first, Again)
+    models[CHAMPION] = ModelBundle.load(models[CHAMPION].folder, "dentwatch/3")  # trained with new photos meanwhile
+    watch(database, 150, "dentwatch/3")
+    again = verified(database, incident, first.result)
+    assert isinstance(again, Again)
+    assert (again.result["model"], again.result["calm_inspections"]) == ("dentwatch/3", 0)
+    watch(database, 160, "dentwatch/3")
+    done = verified(database, incident, again.result)
+    assert isinstance(done, Done)
+    assert done.result["closed"] is True
+
+
 def test_one_that_a_person_resolved_is_left_alone(
     database: Database, incident: Incident, models: dict[str, ModelBundle]
 ) -> None:

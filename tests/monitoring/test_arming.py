@@ -11,10 +11,11 @@ from inspected import keep, vehicle
 from rectangles import rectangle_graph, write_bundle
 
 from dentwatch import settings
+from dentwatch.monitoring import arming as arming_module
 from dentwatch.monitoring.arming import WARM_UP_PHOTOS, Arming
 from dentwatch.records.database import Database
 from dentwatch.records.inspections import KeptInspection
-from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_bundle import Adaptation, ModelBundle
 
 
 @pytest.fixture
@@ -82,6 +83,23 @@ def test_photos_of_too_few_vehicles_do_not_arm_it_for_good_or_ill(
     one.look()
     assert one.monitors is not None
     assert one.monitors.key["vehicles"] == 151
+
+
+def test_to_one_that_was_made_for_a_drift_its_own_traffic_is_normal_whoever_trained_it_again(
+    kept: Database, bundle: ModelBundle, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dark = Adaptation(incident="an earlier one", cause="dark", way="under-exposure", amount=2.0, slice="all")
+    carried = ModelBundle.load(
+        ModelBundle.write_spec(bundle.folder, bundle.spec.model_copy(update={"adapted_to": dark})).folder
+    )
+    monkeypatch.setattr(arming_module, "resolve", lambda *_: carried)
+    monkeypatch.setattr(arming_module.Reference, "of_champion", lambda _: pytest.fail("photos as taken are no measure"))
+    keep(kept, *answered(rng, carried, WARM_UP_PHOTOS // 2))
+    one = Arming(settings.load(), kept, None, Clock())
+    one.look()
+    assert one.adapted_to == "an earlier one"
+    assert one.monitors is not None
+    assert one.monitors.reference.source == "traffic"
 
 
 def test_a_restart_compares_with_the_same_traffic(

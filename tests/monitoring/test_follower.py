@@ -192,8 +192,9 @@ def test_without_a_reference_inspections_are_counted_and_the_reason_is_kept(
     assert kept.reference["photos"] == 800
 
 
-def test_another_champion_ends_the_incidents_of_the_one_before(
-    database: Database, monitors: Monitors, rng: np.random.Generator
+@pytest.mark.parametrize("adapted", [False, True], ids=["of its own", "made for the incident"])
+def test_another_champion_ends_the_incidents_of_the_one_before_but_not_the_one_it_was_made_for(
+    database: Database, monitors: Monitors, rng: np.random.Generator, adapted: bool
 ) -> None:
     one = follower(database)
     keep(database, *traffic(rng, 60, dark="app"))
@@ -203,10 +204,21 @@ def test_another_champion_ends_the_incidents_of_the_one_before(
         **{name: getattr(successor, name) for name in successor.__slots__} | {"model": "tests/2"}
     )
     keep(database, *traffic(rng, 2, start=60))
-    catch_up(one, Monitors(successor, ONE_IN))
+    [incident] = opened(database)
+    after = Monitors(successor, ONE_IN)
+    while one.follow(after, adapted_to=incident.id if adapted else None):
+        pass
+    [incident] = opened(database)
+    assert incident.state == ("open" if adapted else "resolved")
+    if adapted:  # and resolved, it stays so under every champion that carries it on
+        with database.writing() as connection:
+            incidents.resolve(connection, incident.id, "ada", "The recall is back.")
+    keep(database, *traffic(rng, 2, start=62))
+    while one.follow(after, adapted_to=incident.id):
+        pass
     [incident] = opened(database)
     assert incident.state == "resolved"
     kept = state(database).reference
     assert kept is not None
     assert kept["model"] == "tests/2"
-    assert state(database).updates == 62
+    assert state(database).updates == 64

@@ -13,7 +13,7 @@ from rectangles import as_photo
 from dentwatch import settings
 from dentwatch.records.annotations import Annotation, Box, PhotoRecord
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
-from dentwatch.records.model_bundle import Adaptation, ModelBundle
+from dentwatch.records.model_bundle import NOT_STATED, Adaptation, ModelBundle, Rights
 from dentwatch.records.photos import PhotoStore
 from dentwatch.training.evaluation.evaluator import evaluate_bundle, judge
 from dentwatch.training.evaluation.result import EvaluationResult
@@ -129,6 +129,15 @@ def test_consent_is_recorded_and_where_it_is_required_none_may_be_missing(
     told = next(one.text for one in ruling.rules if one.name == "consent")
     said = f"{sum(consents.values()) - consents.get('', 0)} of {sum(consents.values())} photos"
     assert told.startswith(said if consents else "It does not say")
+    assert all(f"{name or 'none stated'} {count}" in told for name, count in consents.items())
+    assert ("ingest them again with --licence and --consent" in told) is not passes
+
+
+def test_where_rights_are_required_photos_state_a_licence_too(judged: Callable[..., Ruling]) -> None:
+    rights = (Rights(name="photos and annotations", licence=NOT_STATED), Rights(name="weights", licence="Apache-2.0"))
+    of_all = {"rights": rights, "consents": {"owner agreed": 40}}
+    assert broken(judged(**of_all)) == set()
+    assert broken(judged(**of_all, require_rights=True)) == {"consent"}
 
 
 def test_one_whose_file_is_not_the_trained_network_does_not(judged: Callable[..., Ruling]) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from training_command import dentwatch
 
-from dentwatch.errors import TrainingError
+from dentwatch.errors import RunHeldError, TrainingError
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.registry import Registry
 from dentwatch.records.tracking import open_client
 from dentwatch.settings import Settings
 from dentwatch.training.cross_validation import CrossValidation, OnFold, cross_validate
 from dentwatch.training.fitting import LAST
+from dentwatch.training.hold import held
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.search import study, trial
 from dentwatch.training.search.search_settings import SearchSettings
@@ -73,6 +74,17 @@ def test_a_search_that_was_killed_goes_on_with_the_fold_it_was_in(
     assert (second / "fold-0" / LAST).stat().st_mtime_ns == fitted, "a fold that is done is not trained again"
     assert (second / "fold-1" / LAST).exists()
     assert len(list((stocked / "runs").glob("search-*"))) == 2
+
+
+def test_one_process_at_a_time_searches(stocked: Path) -> None:
+    settings = Settings(home=stocked)
+    name = TINY.name(DatasetStore(settings.dataset_store_url).get("latest").id)
+    with (
+        held(stocked / "searches" / f"{name}.lock", "it"),
+        pytest.raises(RunHeldError, match=f"at work on the search {name}"),
+    ):
+        study.search(settings, TINY, minutes=10)
+    assert not list((stocked / "searches").glob("*.db")), "nothing of the other's was touched"
 
 
 def test_networks_that_are_too_slow_are_not_tried() -> None:

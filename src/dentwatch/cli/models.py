@@ -194,6 +194,8 @@ def _details(version: "ModelVersion") -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    from dentwatch.records.consents import in_words
+
     spec = version.spec
     facts = {
         "Version": f"{version.reference}{' · ' + ', '.join(version.aliases) if version.aliases else ''}",
@@ -207,6 +209,7 @@ def _details(version: "ModelVersion") -> Any:
         "Trained": spec.created_at,
         "Registered": version.registered_at,
         "Licences": "; ".join(f"{right.name}: {right.licence}" for right in spec.rights),
+        "Consents": in_words(spec.consents) or "not recorded",
         "ONNX and network": ", ".join(f"{name} {value:.2g}" for name, value in spec.parity.items()),
         "Files": version.source,
     }

@@ -27,18 +27,23 @@ def evaluated(
     split: Split,
     drift: Adaptation | None = None,
     labels: tuple[str, ...] | None = None,
+    *,
+    rules: bool = True,
 ) -> "EvaluationResult":
     """What a model says about the photos of ``split``, from a file where it has said so before.
 
     ``labels`` are those that are judged; default: its own. Where stricter photo rules are its answer to a drift, the
-    drifted photos that they ask for again are not judged.
+    drifted photos that they ask for again are not judged; without ``rules`` they are.
     """
     from dentwatch.serving.quality_gate import QualityGate
     from dentwatch.training.evaluation.evaluator import evaluate_bundle
     from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
 
     labels = bundle.spec.labels if labels is None else labels
+    asks = drift is not None and bundle.spec.asks_again
     folder = folder_of(bench.settings.home, bundle.name, bundle.spec, labels, dataset.id, split, drift)
+    if asks and not rules:
+        folder = folder.with_name(f"{folder.name}-every")
     try:
         return EvaluationResult.load(folder / RESULT_NAME)
     except DataError:  # not there, or cut off while it was written
@@ -52,7 +57,7 @@ def evaluated(
         latency=False,
         max_pixels=bench.settings.data.max_pixels,
         progress=bench.report,
-        gate=QualityGate.of(bundle) if drift is not None and bundle.spec.asks_again else None,
+        gate=QualityGate.of(bundle) if asks and rules else None,
     )
     result.save(folder)
     return result

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dentwatch.errors import ModelError
 from dentwatch.loop.evaluations import evaluated, judging_photos, photos_of, place_of
 from dentwatch.loop.steps import Ask, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.monitoring.incidents import SYSTEM
+from dentwatch.records.check import Check
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import Adaptation, ModelBundle
 from dentwatch.records.photos import PhotoStore
@@ -14,6 +16,10 @@ from dentwatch.serving.models import resolve
 
 if TYPE_CHECKING:
     from dentwatch.training.gate import Ruling, Seen
+
+
+class _UnansweredError(ModelError):
+    """The challenger has no answer about a photo that it is to be judged by."""
 
 
 def gate(bench: Bench, step: Step) -> Done:
@@ -29,28 +35,29 @@ def gate(bench: Bench, step: Step) -> Done:
     champion, challenger = resolve(None, settings), resolve(number, settings)
     if champion.name == challenger.name:
         return Done({"model": number, "passed": True, "text": f"{champion.name} is the champion already."})
-    taken, drifted, ruling = _ruling(bench, champion, challenger)
+    try:
+        taken, drifted, ruling = _ruling(bench, champion, challenger)
+    except _UnansweredError as error:
+        return _ruled(bench, step, _broken_down(champion, challenger, error), {})
     folder = place_of(settings.home) / f"{challenger.name.replace('/', '-')}-against-{champion.name.replace('/', '-')}"
     page = write_comparison(
         [taken.champion, taken.challenger], folder / COMPARISON_NAME, PhotoStore(settings.photo_store_url)
     )
-    result: dict[str, Any] = {
-        **ruling.as_document(),
-        "model": number,
-        "report": str(page),
-        "figures": {
-            "taken": _figures(taken),
-            "drifted": None if drifted is None else _figures(drifted),
-        },
-    }
+    figures = {"taken": _figures(taken), "drifted": None if drifted is None else _figures(drifted)}
+    return _ruled(bench, step, ruling, {"report": str(page), "figures": figures})
+
+
+def _ruled(bench: Bench, step: Step, ruling: "Ruling", found: dict[str, Any]) -> Done:
+    """What follows from a ruling, told where it is looked for."""
+    result = {**ruling.as_document(), "model": step.subject, **found}
     if not ruling.passed:
-        Registry(settings).dismiss(number, ruling.text, SYSTEM)
+        Registry(bench.settings).dismiss(step.subject, ruling.text, SYSTEM)
     incident = step.cause.get("incident")
     if incident is not None:
         with bench.database.writing() as connection:
             incidents.note_once(connection, incident, SYSTEM, ruling.text)
     if ruling.passed:
-        return Done(result, (Ask("roll-out", number, step.cause),))
+        return Done(result, (Ask("roll-out", step.subject, step.cause),))
     if incident is None:
         return Done(result)
     return Done(result, (Ask("remedy", incident, {"incident": incident, "step": step.key}),))
@@ -65,7 +72,13 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
 
     def seen(drift: Adaptation | None) -> Seen:
         labels = champion.spec.labels  # what the challenger does not know it is judged by, too
-        return Seen(*(evaluated(bench, one, dataset, split, drift, labels) for one in (champion, challenger)))
+        # Else the champion would be judged by the easier of the drifted photos, and a network as good would lose.
+        rules = challenger.spec.asks_again
+        before = evaluated(bench, champion, dataset, split, drift, labels, rules=rules)
+        try:
+            return Seen(before, evaluated(bench, challenger, dataset, split, drift, labels))
+        except ModelError as error:
+            raise _UnansweredError(str(error)) from error
 
     drift = challenger.spec.adapted_to
     taken, drifted = seen(None), None if drift is None else seen(drift)
@@ -83,6 +96,14 @@ def _ruling(bench: Bench, champion: ModelBundle, challenger: ModelBundle) -> "tu
         require_rights=settings.data.require_rights,
     )
     return taken, drifted, ruling
+
+
+def _broken_down(champion: ModelBundle, challenger: ModelBundle, error: ModelError) -> "Ruling":
+    """The ruling about a challenger that there are no figures of."""
+    from dentwatch.training.gate import Ruling
+
+    told = Check("admission", False, f"It fails on the photos that it is judged by: {error}")
+    return Ruling(champion.name, challenger.name, (told,))
 
 
 def _figures(seen: "Seen") -> dict[str, dict[str, float | None]]:

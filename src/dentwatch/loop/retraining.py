@@ -24,9 +24,9 @@ def retrain(bench: Bench, step: Step) -> Done | Again:
     """Train a challenger for ``step.subject``: an incident, ``dataset/<id>``, or ``weekly/<week>``.
 
     For an incident, half of what it sees is as the drift makes photos; for new photos that holds for the drift that the
-    champion was made for, if any, so that it is not unlearnt. The run is named after the step, so that one
-    that was cut off goes on where it was, and one that is finished is not trained again. While another process is at
-    work on it, the step waits. Raises :class:`LoopError` where the incident's harm is not known.
+    champion was made for, if any, so that it is not unlearnt. The run is named after the step, so that one that was cut
+    off goes on where it was, and one that is finished is not trained again. While another process is at work on it, the
+    step waits. Raises :class:`LoopError` where the incident's harm is not known.
     """
     from dentwatch.training.run_folder import RunFolder
 
@@ -42,9 +42,12 @@ def retrain(bench: Bench, step: Step) -> Done | Again:
         except RunHeldError as held:
             return Again(_SOON, {"why": held.message})
     number, minutes = record.model_version, (time.monotonic() - began) / 60
+    learnt = record.settings.adapt_to  # where the run was begun before, that of the champion of then
     text = (
         f"Model version {number} was trained from {record.settings.weights} on dataset version "
-        f"{record.dataset_version[:12]}" + (f", on photos made {drift.cause} as well" if drift else "") + _seen(record)
+        f"{record.dataset_version[:12]}"
+        + (f", on photos made {learnt.cause} as well" if learnt else "")
+        + _seen(record)
     )
     if incident is not None:
         with bench.database.writing() as connection:

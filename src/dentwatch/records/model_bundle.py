@@ -48,6 +48,10 @@ class Preprocessing(BaseModel):
     enhancement: Enhancement | None = Field(None, description="What is done to dark photos, if anything.")
 
 
+NOT_STATED = "not stated"
+"""What stands for a licence that photos do not state."""
+
+
 class Rights(BaseModel):
     """Where something came from and under which licence it may be used."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dentwatch.records.consents import in_words
 from dentwatch.records.model_bundle import ModelSpec
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _data(spec: ModelSpec, data: "DatasetInfo | str | None") -> str:
     return (
         f"Dataset version `{spec.dataset_version}`: {data.photos:,} photos of {data.vehicles:,} vehicles, "
         f"{data.annotated:,} of them annotated, {data.undamaged:,} of these without damage. Each vehicle is in one "
-        f"split only. Sources: {_counts(data.sources)}.\n\n"
+        f"split only. Sources: {_counts(data.sources)}. "
+        f"Consents to the use of photos: {in_words(spec.consents) or 'not recorded'}.\n\n"
         f"{_table(('Split', 'Photos', 'Vehicles', 'Boxes'), split_rows)}"
     )
 

@@ -84,6 +84,10 @@ class Registry:
         """The version that serves; None while there is none."""
         return next((version for version in self.versions() if version.is_champion), None)
 
+    def of_run(self, run_id: str) -> ModelVersion | None:
+        """The version that the MLflow run ``run_id`` trained; those that were made of it later do not count."""
+        return next((version for version in self.versions() if run_id and version.run_id == run_id), None)
+
     def bundle(self, ref: str | int) -> ModelBundle:
         """The files of the version that ``ref`` names, from the cache in ``DENTWATCH_HOME``, fetched if needed.
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dentwatch.errors import TrainingError
 from dentwatch.records.annotations import PhotoRecord
-from dentwatch.records.datasets import DatasetStore
+from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.tracking import git_commit
 from dentwatch.settings import Settings
 from dentwatch.training import experiment_log
@@ -87,20 +87,41 @@ def cross_validate(
 
     Each fold is judged once, at its end, so that no fold chooses its own best epoch. Test photos are not touched. A
     call that was cut off goes on with the fold it was in. ``on_fold`` is called after each fold and may raise to end
-    it all; ``parent`` is the MLflow run that this one belongs to.
+    it all; ``parent`` is the MLflow run that this one belongs to. Raises :class:`~dentwatch.errors.RunHeldError` while
+    another process is at work on it.
     """
     version = DatasetStore(settings.dataset_store_url).get(dataset)
     records = [*version.photos("train", annotated=True), *version.photos("val", annotated=True)]
     parts = split_by_vehicle(records, folds)
     run = run.model_copy(update={"validate_every": run.epochs, "patience": 0})
     record = RunRecord(name="", dataset_version=version.id, settings=run, commit=git_commit(), started_at=now())
-    folder, record = RunFolder.open(settings.home / "runs", name, record)
-    folder.save(record)
-    record = record.model_copy(update={"tracking_run": experiment_log.start_tracking(settings, record, parent)})
-    folder.save(record)
-    figures = []
+    folder, _ = RunFolder.open(settings.home / "runs", name, record)
+    with folder.held():
+        _, record = RunFolder.open(settings.home / "runs", folder.path.name, record)
+        folder.save(record)
+        record = record.model_copy(update={"tracking_run": experiment_log.start_tracking(settings, record, parent)})
+        folder.save(record)
+        figures = _folds(settings, version, folder, record, parts, progress, console, on_fold)
+    result = CrossValidation(figures, record.tracking_run)
+    experiment_log.log_figures(settings, record.tracking_run, _named(result))
+    experiment_log.end_tracking(settings, record.tracking_run, "FINISHED")
+    return result
+
+
+def _folds(
+    settings: Settings,
+    version: DatasetVersion,
+    folder: RunFolder,
+    record: RunRecord,
+    parts: list[list[PhotoRecord]],
+    progress: Report | None,
+    console: Console | None,
+    on_fold: OnFold,
+) -> list[dict[str, float]]:
+    """The figures of each fold, trained where it was not before."""
+    run, figures = record.settings, list[dict[str, float]]()
     for fold, held_out in enumerate(parts):
-        (console or Console(stderr=True)).print(f"Fold {fold + 1} of {folds}", style="bold")
+        (console or Console(stderr=True)).print(f"Fold {fold + 1} of {len(parts)}", style="bold")
         rest = [one for other, part in enumerate(parts) if other != fold for one in part]
         train_photos = labelled(settings, version, "train", run, progress, sorted(rest, key=lambda one: one.photo_id))
         val_photos = labelled(settings, version, "val", run, progress, held_out)
@@ -115,10 +136,7 @@ def cross_validate(
         except BaseException:
             experiment_log.end_tracking(settings, record.tracking_run, "KILLED")
             raise
-    result = CrossValidation(figures, record.tracking_run)
-    experiment_log.log_figures(settings, record.tracking_run, _named(result))
-    experiment_log.end_tracking(settings, record.tracking_run, "FINISHED")
-    return result
+    return figures
 
 
 def _named(result: CrossValidation) -> dict[str, float]:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from dentwatch.errors import DentwatchError, PhotoError
-from dentwatch.records import admission
+from dentwatch.records import admission, consents
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.check import Check
 from dentwatch.records.model_bundle import ModelBundle
@@ -138,14 +138,17 @@ def _admissible(challenger: ModelBundle) -> Check:
 
 
 def _consented(challenger: ModelBundle, required: bool) -> Check:
-    """Consent to the use of the photos that it learnt from is on record, and stated where that is required."""
-    consents = challenger.spec.consents
-    photos, silent = sum(consents.values()), consents.get("", 0)
-    if not photos:
-        text, missing = "It does not say whether the photos that it learnt from were consented to.", True
-    else:
-        text = f"{photos - silent} of {photos} photos of its dataset version state a consent to their use."
-        missing = silent > 0
+    """Which consents the photos that it learnt from state is on record, and none is missing where that is required."""
+    stated = challenger.spec.consents
+    photos, silent = sum(stated.values()), stated.get("", 0)
+    missing = consents.unstated(challenger.spec)
+    text = f"{photos - silent:,} of {photos:,} photos of its dataset version state a consent to their use"
+    text = f"{text} ({consents.in_words(stated)})." if stated else missing or ""
+    if required and missing:
+        way_out = (
+            "DENTWATCH_DATA__REQUIRE_RIGHTS is on: ingest them again with --licence and --consent, and train again."
+        )
+        text = f"{text} {missing} {way_out}" if stated else f"{text} {way_out}"
     return Check("consent", not (required and missing), text, photos - silent, photos if required else 0)
 
 

@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 
 from dentwatch.data.remade_photos import RemadePhotos
 from dentwatch.errors import DataError
+from dentwatch.records import consents
 from dentwatch.records.datasets import DatasetVersion
 from dentwatch.records.model_bundle import (
     CARD_NAME,
+    NOT_STATED,
     ONNX_NAME,
     WEIGHTS_NAME,
     ModelBundle,
@@ -176,7 +178,7 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
         run_id=record.tracking_run,
         commit=record.commit,
         rights=_rights(record, dataset),
-        consents=dataset.info.consents,
+        consents=consents.carried(dataset.info.consents),
         metrics={"train/minutes": round(fitted.minutes, 2), "train/epochs": float(fitted.epochs)},
         parity=parity,
         adapted_to=record.settings.adapt_to,
@@ -185,7 +187,7 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
 
 def _rights(record: RunRecord, dataset: DatasetVersion) -> tuple[Rights, ...]:
     """Licences of the photos, and of the weights that the network started from."""
-    licences = [licence or "not stated" for licence in dataset.info.licences] or ["not stated"]
+    licences = [licence or NOT_STATED for licence in dataset.info.licences] or [NOT_STATED]
     sources = ", ".join(sorted(dataset.info.sources))
     photos = [Rights(name="photos and annotations", licence=licence, source=sources) for licence in licences]
     return (*photos, *([record.starting_weights] if record.starting_weights else []))

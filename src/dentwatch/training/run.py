@@ -5,6 +5,7 @@
     dentwatch train --dataset latest --detector yolo --size nano --epochs 60
 """
 
+import logging
 import shlex
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from dentwatch.errors import DataError, TrainingError
+from dentwatch.records import consents
 from dentwatch.records.annotations import PhotoRecord, Split
 from dentwatch.records.datasets import DatasetStore, DatasetVersion
 from dentwatch.records.model_bundle import ModelBundle
@@ -37,6 +39,8 @@ from dentwatch.training.progress import RunProgress
 from dentwatch.training.run_folder import RunFolder, RunRecord, now
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.starting_weights import start_from
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +74,17 @@ def train(
     """
     check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
     version = DatasetStore(settings.dataset_store_url).get(dataset)
-    record = RunRecord(
+    asked = RunRecord(
         name="",
         dataset_version=version.id,
         settings=run,
         commit=git_commit(),
         started_at=now(),
     )
-    folder, record = RunFolder.open(settings.home / "runs", name, record)
+    folder, _ = RunFolder.open(settings.home / "runs", name, asked)
     with folder.held():
-        record = _unfinished(folder, record)
+        # Asked once more: until now another process may have begun a run of this name, or finished it.
+        _, record = RunFolder.open(settings.home / "runs", folder.path.name, asked)
         return _Run(settings, folder, record, version, progress, console, crown_first).finish()
 
 
@@ -97,20 +102,14 @@ def resume(
     """
     folder, record = RunFolder.existing(settings.home / "runs", name)
     with folder.held():
-        record = _unfinished(folder, record)
+        record = folder.record() or record
+        if record.model_version:
+            raise TrainingError(
+                f"The run {name} is finished: it made model version {record.model_version}.",
+                "Start another with `dentwatch train`.",
+            )
         version = DatasetStore(settings.dataset_store_url).get(record.dataset_version)
         return _Run(settings, folder, record, version, progress, console, crown_first).finish()
-
-
-def _unfinished(folder: RunFolder, known: RunRecord) -> RunRecord:
-    """The record as it is now that nobody else is at work on the run; ``known`` where it has just begun."""
-    record = folder.record() or known
-    if record.model_version:
-        raise TrainingError(
-            f"The run {record.name} is finished: it made model version {record.model_version}.",
-            "Start another with `dentwatch train`.",
-        )
-    return record
 
 
 def labelled(
@@ -183,8 +182,10 @@ class _Run:
                 progress=self.progress,
             )
             registry = Registry(self.settings)
+            if (known := registry.of_run(self.record.tracking_run)) is not None:
+                bundle = registry.bundle(known.number)  # a run that was killed after that registers no second version
             model = registry.register(bundle, self.record.tracking_run)
-            promoted = self.crown_first and registry.champion() is None
+            promoted = self.crown_first and registry.champion() is None and self._may_serve(bundle)
             if promoted:
                 registry.promote(model.number, "the first model", "dentwatch train")
         except BaseException as error:
@@ -194,6 +195,13 @@ class _Run:
         experiment_log.end_tracking(self.settings, self.record.tracking_run, "FINISHED")
         self._keep(model_version=str(model.number))
         return RunResult(self.record, model, result, self.folder.path / "report" / REPORT_NAME, fitted, promoted)
+
+    def _may_serve(self, bundle: ModelBundle) -> bool:
+        """Whether it may become champion without a gate: where rights are required, its photos state theirs."""
+        missing = consents.unstated(bundle.spec) if self.settings.data.require_rights else None
+        if missing:
+            _log.warning("The first model is not made champion (DENTWATCH_DATA__REQUIRE_RIGHTS): %s", missing)
+        return missing is None
 
     def _packaged(self) -> tuple[ModelBundle, EvaluationResult] | None:
         """What this run packaged before it was killed: the same files are the same model version.

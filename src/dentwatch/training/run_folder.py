@@ -1,16 +1,15 @@
 """A run's folder: what was asked for, how far it is, and what came of it."""
 
-import fcntl
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from dentwatch.errors import RunHeldError, TrainingError
+from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import Rights
+from dentwatch.training.hold import held
 from dentwatch.training.run_settings import RunSettings
 
 _RECORD = "run.json"
@@ -78,23 +77,9 @@ class RunFolder:
             )
         return folder, record
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the run as the only process at work on it; a lock of the operating system, so a killed one frees it.
-
-        Raises :class:`RunHeldError` when another process holds it.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as lock:
-            try:
-                # Unlike with flock, processes that prepare photos do not hold it on when this one is killed.
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError) as error:  # systems differ in which
-                raise RunHeldError(
-                    f"Another process is at work on the run {self.path.name}.",
-                    "Wait until it has finished, or end it; then run the command again.",
-                ) from error
-            yield
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the run as the only one at work on it; raises :class:`~dentwatch.errors.RunHeldError` where one is."""
+        return held(self.path / ".lock", f"the run {self.path.name}")
 
     def record(self) -> RunRecord | None:
         """What ``run.json`` says; None where there is none yet."""

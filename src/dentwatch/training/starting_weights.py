@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dentwatch.errors import ModelError, TrainingError
+from dentwatch.records import consents
 from dentwatch.records.model_bundle import ModelSpec, Rights
 from dentwatch.serving.models import resolve, starter
 from dentwatch.settings import Settings
@@ -38,10 +39,11 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
         return _from_file(detector, path, lambda: calibration_photos(photos))
     bundle = resolve(weights, settings)
     spec = bundle.spec
+    stated = f" (consents: {consents.in_words(spec.consents)})" if spec.consents else ""
     rights = Rights(
         name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
         licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
-        source=f"trained on dataset version {spec.dataset_version[:12]}",
+        source=f"trained on dataset version {spec.dataset_version[:12]}{stated}",
     )
     own = (spec.detector, spec.size) == (detector.name, detector.size)
     if own and bundle.weights_path is not None:

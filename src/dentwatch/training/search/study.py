@@ -20,6 +20,7 @@ from dentwatch.errors import TrainingError
 from dentwatch.records import tracking
 from dentwatch.records.datasets import DatasetStore
 from dentwatch.settings import Settings
+from dentwatch.training.hold import held
 from dentwatch.training.search.search_settings import SearchSettings
 from dentwatch.training.search.speed import candidates, measured, within_budget
 from dentwatch.training.search.trial import RUN, Objective
@@ -78,12 +79,19 @@ def search(
 ) -> Search:
     """Run trials for at most ``minutes`` (a fold that has begun is finished), in ``workers`` processes.
 
-    A search that was cut off goes on: trials that were under way begin again with the fold they were in. Start it once
-    at a time. Raises :class:`TrainingError` where no network can be tried, and
-    :class:`~dentwatch.errors.DatasetError`.
+    A search that was cut off goes on: trials that were under way begin again with the fold they were in. Raises
+    :class:`TrainingError` where no network can be tried (as :class:`~dentwatch.errors.RunHeldError` while another
+    process is at work on it), and :class:`~dentwatch.errors.DatasetError`.
     """
-    deadline = time.time() + 60 * minutes
     version = DatasetStore(settings.dataset_store_url).get(dataset).id
+    name = wanted.name(version)
+    with held(settings.home / "searches" / f"{name}.lock", f"the search {name}"):
+        return _searched(settings, wanted, version, time.time() + 60 * minutes, workers, report)
+
+
+def _searched(
+    settings: Settings, wanted: SearchSettings, version: str, deadline: float, workers: int, report: Report
+) -> Search:
     study = _study(settings, wanted, version)
     _prepare(study, settings, wanted, version)
     _take_up_again(study)
