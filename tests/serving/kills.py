@@ -104,15 +104,25 @@ def broken_promises(service: Service, tally: Tally, patience: float = 60) -> lis
     deadline = time.monotonic() + patience
     with httpx.Client(base_url=service.document["address"], timeout=20) as client:  # its connections are all new
         for identity, photo_ids in tally.acknowledged.items():
-            found = client.get(f"/v1/inspections/{identity}")
+            found = _found(client, identity, deadline)
             while found.status_code == 200 and found.json()["status"] == "pending" and time.monotonic() < deadline:
                 time.sleep(0.1)
-                found = client.get(f"/v1/inspections/{identity}")
+                found = _found(client, identity, deadline)
             if found.status_code != 200:
                 broken.append(f"{identity} was acknowledged and is lost ({found.status_code})")
             elif found.json()["status"] != "done" or _photo_ids(found.json()) != photo_ids:
                 broken.append(f"{identity} is {found.json()['status']}, or has other photos")
     return broken + _halves(service.home)
+
+
+def _found(client: httpx.Client, identity: str, deadline: float) -> httpx.Response:
+    """The inspection, asked for anew where the connection was dealt to a worker that was just killed."""
+    while True:
+        try:
+            return client.get(f"/v1/inspections/{identity}")
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _photo_ids(inspection: dict[str, Any]) -> list[str]:
