@@ -1,11 +1,16 @@
-"""What the detectors cost per inspection: ``python benchmarks/drift/cost.py``. On an idle core; figures are random."""
+"""What the detectors cost per inspection: ``python benchmarks/drift/cost.py``. On an idle core; figures are random.
 
+``--numpy`` pays the money as a machine without a compiler does.
+"""
+
+import argparse
 import time
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from dentwatch.monitoring.drift import recursion
 from dentwatch.monitoring.drift.detector import DriftDetector
 from dentwatch.monitoring.drift.odds import Odds
 from dentwatch.monitoring.drift.slices import SlicedDetector
@@ -20,10 +25,15 @@ SLICES = {"channel": "app", "device": "phone", "region": "north", "hour": "7"}
 
 def main() -> None:
     """Measure inspections of one photo to eight."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--numpy", action="store_true", help="without the compiled recursion")
+    if parser.parse_args().numpy:
+        recursion.paying = recursion.pay
     rng = np.random.default_rng(0)
     reference = rng.normal(size=(VEHICLES * PHOTOS, len(FEATURE_NAMES)))
     odds = Odds(reference, [str(number // PHOTOS) for number in range(len(reference))], FEATURE_NAMES)
-    table = Table(title=f"µs of processor time: {len(odds.statistics)} figures, {len(odds.layout.labels)} bets")
+    how = "NumPy" if recursion.paying is recursion.pay else "compiled"
+    table = Table(title=f"µs of processor time: {len(odds.statistics)} figures, {len(odds.layout.labels)} bets, {how}")
     for name in ("photos", "all bets", "per photo", "with four slices", "per photo"):
         table.add_column(name, justify="right")
     for count in (1, 2, 4, 8):

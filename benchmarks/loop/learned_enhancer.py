@@ -3,8 +3,8 @@
     DENTWATCH_HOME=… python benchmarks/loop/learned_enhancer.py --model FOLDER
 
 Four convolutions learn to make train photos of the newest dataset version, as a drift re-makes them, look as they were
-taken. What the model then finds in val photos of the same drift is the best that such an enhancer can bring: it was
-taught with the very drift that it is asked to undo.
+taken. What the model then finds in val photos of the same drift flatters such an enhancer: it was taught with the very
+drift that it is asked to undo.
 """
 
 import argparse

@@ -83,6 +83,14 @@ def answer(database: Database, model: str, photos: int, *, ms: float = 20.0, box
                 connection.execute(insert(tables.shadow_answers).values(**seen, detections=[box] * boxes))
 
 
+def promoted(registry: Registry, database: Database) -> Bench:
+    """The challenger has become champion, and its rollout says so."""
+    registry.promote(2, "it passed", "dentwatch")
+    work = bench(database)
+    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    return work
+
+
 def stage(database: Database) -> str:
     with database.reading() as connection:
         return rollouts.existing(connection, CHALLENGER).stage
@@ -290,9 +298,7 @@ def test_that_it_cannot_be_loaded_is_told_to_each_stage(
 def test_a_champion_that_cannot_be_loaded_after_all_is_rolled_back(
     registry: Registry, database: Database, live: LiveModels
 ) -> None:
-    registry.promote(2, "it passed", "dentwatch")
-    work = bench(database)
-    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    work = promoted(registry, database)
     live.refresh()
     assert live.champion.model == CHAMPION
     done = guard.guard(work, replace(step("guard"), cause={"before": CHAMPION}))
@@ -303,9 +309,7 @@ def test_a_champion_that_cannot_be_loaded_after_all_is_rolled_back(
 
 def test_the_guard_rolls_back_a_champion_that_breaks_down(registry: Registry, database: Database) -> None:
     answer(database, CHAMPION, 400)
-    registry.promote(2, "it passed", "dentwatch")
-    work = bench(database)
-    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    work = promoted(registry, database)
     watching = replace(step("guard"), cause={"before": CHAMPION})
     answer(database, CHALLENGER, 40)
     assert isinstance(guard.guard(work, watching), Again)
@@ -348,9 +352,7 @@ def test_without_enough_photos_it_is_given_up(registry: Registry, database: Data
 
 def test_the_guard_rolls_back_a_champion_that_is_slow(registry: Registry, database: Database) -> None:
     answer(database, CHAMPION, 40)
-    registry.promote(2, "it passed", "dentwatch")
-    work = bench(database)
-    rollout.roll_out(work, step(result={"champion": CHAMPION}, incident=None))
+    work = promoted(registry, database)
     watching = replace(step("guard"), cause={"before": CHAMPION})
     assert isinstance(guard.guard(work, watching), Again)
     answer(database, CHALLENGER, 40, ms=190.0)

@@ -30,6 +30,11 @@ class Stricter:
     asked_again: float
 
 
+def is_spoken_of(cause: str) -> bool:
+    """Whether there is a photo rule about what ``cause`` does to photos."""
+    return cause in _REASONS
+
+
 def stricter_rules(
     champion: ModelBundle,
     cause: str,

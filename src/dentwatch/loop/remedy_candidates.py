@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dentwatch.data.decoding import decode
 from dentwatch.data.enhancement import brightness
 from dentwatch.data.statistics import PhotoStatistics, photo_statistics
-from dentwatch.loop.photo_rules import Stricter, stricter_rules
+from dentwatch.loop.photo_rules import Stricter, is_spoken_of, stricter_rules
 from dentwatch.records.annotations import PhotoRecord
 from dentwatch.records.model_bundle import (
     CARD_NAME,
@@ -90,6 +90,8 @@ def enlarged(scene: Scene, latency_ratio: float) -> list[Candidate]:
 
 def asking_again(scene: Scene, most_asked_again: float) -> list[Candidate]:
     """Stricter photo rules, see :func:`~dentwatch.loop.photo_rules.stricter_rules`."""
+    if not is_spoken_of(scene.drift.cause):
+        return []
     taken, drifted = ([_statistics(rgb) for rgb in scene.photos(store)] for store in (scene.taken, scene.drifted))
     found = []
     for stricter in stricter_rules(scene.champion, scene.drift.cause, taken, drifted, most_asked_again):

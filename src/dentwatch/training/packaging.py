@@ -28,9 +28,10 @@ from dentwatch.records.quality_limits import QUALITY_NAME
 from dentwatch.serving.inspection import Inspector
 from dentwatch.settings import Settings
 from dentwatch.training.evaluation.calibration import calibrate
+from dentwatch.training.evaluation.drift_thresholds import choose_thresholds_for_drift
 from dentwatch.training.evaluation.evaluator import annotated_photos, evaluate_bundle, predict
 from dentwatch.training.evaluation.matching import match
-from dentwatch.training.evaluation.operating import ThresholdChoice, ThresholdRule, choose_thresholds
+from dentwatch.training.evaluation.operating import ThresholdChoice, ThresholdRule
 from dentwatch.training.evaluation.quality_limits import measure_quality_limits
 from dentwatch.training.evaluation.report import REPORT_NAME, TrainingCurve, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
@@ -113,22 +114,17 @@ def package(
 def _for_drift(
     bundle: ModelBundle, dataset: DatasetVersion, run: RunSettings, settings: Settings, progress: Report | None
 ) -> dict[str, ThresholdChoice] | None:
-    """Thresholds chosen on val photos as they were taken and as the drift would make them; None without a drift.
-
-    Where those would find less in photos as taken than ``run.least_recall`` asks for, lower ones that do not.
-    """
+    """Thresholds chosen on val photos as they were taken and as the drift would make them; None without a drift."""
     if run.adapt_to is None:
         return None
     inspector = Inspector(bundle, threads=settings.serving.threads, max_pixels=settings.data.max_pixels)
     drifted = RemadePhotos(settings.photo_store_url, run.adapt_to, settings.data.max_pixels)
     records, labels = annotated_photos(dataset, "val"), bundle.spec.labels
-    taken = predict(inspector, records, PhotoStore(settings.photo_store_url), labels, progress)
-    chosen = choose_thresholds(match([*taken, *predict(inspector, records, drifted, labels, progress)], labels))
-    for label, least in (run.least_recall or {}).items():
-        keeping = choose_thresholds(match(taken, labels), ThresholdRule("recall", least))[label]
-        if keeping.fallback is None and keeping.threshold < chosen[label].threshold:
-            chosen[label] = keeping
-    return chosen
+    before, after = (
+        predict(inspector, records, photos, labels, progress)
+        for photos in (PhotoStore(settings.photo_store_url), drifted)
+    )
+    return choose_thresholds_for_drift(before, after, labels, run.least_recall or {})
 
 
 def add_quality_limits(

@@ -36,7 +36,8 @@ with suppress(ImportError):
 
     compiled_pay = _recursion.update
 
-_pay: Pay = compiled_pay or pay
+paying: Pay = compiled_pay or pay
+"""The one that is used."""
 
 
 class Recursion:
@@ -62,6 +63,6 @@ class Recursion:
     def update(self, e_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pay ``e_values`` ``(B,)`` and return the mixed money of each channel, ``(C,)``."""
         self.updates += 1
-        _pay(self.money, self.quiet, e_values, self.updates, MOST)
+        paying(self.money, self.quiet, e_values, self.updates, MOST)
         mixed: NDArray[np.float64] = self._weights.dot(self._roberts)
         return mixed

@@ -8,7 +8,7 @@ import numpy as np
 
 from dentwatch.errors import SettingsError
 from dentwatch.training.evaluation.curves import Curve, curve
-from dentwatch.training.evaluation.matching import Flags, MatchTable
+from dentwatch.training.evaluation.matching import Flags, Floats, MatchTable
 
 Rule = Literal["f1", "precision", "recall", "false-per-photo"]
 
@@ -117,8 +117,7 @@ def _best(points: Curve, rule: ThresholdRule) -> int | None:
     """Index of the point that the rule asks for (ties: the higher threshold), or None if none meets its target."""
     precision, recall = points.precision, points.recall
     if rule.name == "f1":
-        total = precision + recall
-        return int(np.argmax(np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)))
+        return int(np.argmax(f1(points)))
     target = 0.0 if rule.target is None else rule.target
     allowed = {
         "precision": precision >= target,
@@ -128,6 +127,12 @@ def _best(points: Curve, rule: ThresholdRule) -> int | None:
     if not allowed.any():
         return None
     return int(np.argmax(np.where(allowed, precision if rule.name == "recall" else recall, -1.0)))
+
+
+def f1(points: Curve) -> Floats:
+    """F1 of each operating point, ``(P,)``: 2·precision·recall ÷ (precision + recall), 0 where nothing is right."""
+    total = points.precision + points.recall
+    return np.divide(2 * points.precision * points.recall, total, out=np.zeros_like(total), where=total > 0)
 
 
 RATE_NAMES = (
