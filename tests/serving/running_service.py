@@ -47,7 +47,9 @@ def serving(model: ModelBundle | str | None, home: Path, log: Path, **variables:
     arguments = command("serve", "--port", "0", *named, "--json")
     with (
         log.open("a") as stderr,
-        subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, process_group=0
+        ) as process,
     ):
         assert process.stdout is not None
         try:

@@ -1,10 +1,11 @@
 """``dentwatch serve`` as a process of its own, asked over HTTP."""
 
 import json
+import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,20 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(child)
 
 
-def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, tmp_path: Path) -> None:
+def _terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
+
+def _interrupt(group: int) -> None:
+    """What a terminal does about Ctrl-C."""
+    os.killpg(group, signal.SIGINT)
+
+
+@pytest.mark.parametrize("tell", [_terminate, _interrupt])
+def test_it_stays_responsive_and_drains_when_told_to_stop(
+    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[int], None]
+) -> None:
+    monkeypatch.setenv("DENTWATCH_MONITORING__ENABLED", "true")
     with (
         serving(bundle, tmp_path / "home", tmp_path / "log") as service,
         ThreadPoolExecutor(1) as pool,
@@ -180,7 +194,7 @@ def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, t
         assert time.perf_counter() - start < 2
         assert not under_way.done()
 
-        service.process.send_signal(signal.SIGTERM)
+        tell(service.process.pid)
 
         response = under_way.result()
         assert response.status_code == 200
@@ -193,6 +207,7 @@ def test_it_stays_responsive_and_drains_when_told_to_stop(bundle: ModelBundle, t
     assert log.count("A JPEG that is needed at an eighth of its size is read by") == 1
     assert f"Serving {bundle.name} at {service.document['address']}" in log
     assert "Traceback" not in log
+    assert "ERROR" not in log
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])

@@ -9,6 +9,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from dentwatch.serving import children
+
 _RESTART_SECONDS, _LONGEST_RESTART_SECONDS = 1.0, 60.0
 _PATIENCE = 5.0  # seconds that it may take to end
 
@@ -50,7 +52,7 @@ class Companion:
 
     def _start(self) -> BaseProcess:
         process = self._context.Process(target=self._target, args=self._arguments, name=self._name, daemon=True)
-        process.start()
+        children.start(process)
         return process
 
     def _mind(self) -> None:
@@ -60,7 +62,9 @@ class Companion:
             self._gone(self._process.pid or 0)
             if self._ending.is_set():
                 return
-            _log.error("The %s died (exit code %s) and is started again.", self._name, self._process.exitcode)
+            code = self._process.exitcode  # 0: somebody told it to end, maybe as one of all the service's processes
+            level = logging.ERROR if code else logging.INFO
+            _log.log(level, "The %s ended (exit code %s) and is started again.", self._name, code)
             if self._ending.wait(pause):
                 return
             pause = min(2 * pause, _LONGEST_RESTART_SECONDS)

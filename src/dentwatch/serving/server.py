@@ -56,7 +56,7 @@ def is_loopback(host: str) -> bool:
 
 
 def serve_connections(app: FastAPI, channel: socket.socket) -> None:
-    """Answer the connections that come over ``channel`` (see :mod:`dentwatch.serving.workers`) until SIGTERM or SIGINT.
+    """Answer the connections that come over ``channel`` (see :mod:`dentwatch.serving.workers`) until SIGTERM.
 
     Then requests under way are finished. Also ends when nobody is at the other end of the channel any more. Logs go to
     the root logger.
@@ -73,8 +73,7 @@ def serve_connections(app: FastAPI, channel: socket.socket) -> None:
     server = _ChannelServer(config, app, channel)
     # uvicorn hands a signal on to whoever handled it before, once it has drained; the default would then end the
     # process as if it had been killed. Being told to end and doing so is a success.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[])
 
 

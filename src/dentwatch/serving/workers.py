@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from dentwatch.serving import children
+
 READY, CLOSED = b"r", b"-"
 """What a worker says on its channel: that it answers, and that one of its connections has ended."""
 
@@ -104,7 +106,7 @@ class Workers:
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = self._context.Process(target=self._target, args=(theirs, *self._arguments), daemon=False)
-        process.start()
+        children.start(process)
         theirs.close()
         ours.setblocking(False)
         worker = _Worker(process, ours)
