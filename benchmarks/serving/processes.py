@@ -9,10 +9,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+import psutil
 
 
 class ServerError(Exception):
@@ -119,13 +119,11 @@ def tree(*roots: int) -> set[int]:
 
 
 def resident(pids: set[int]) -> int:
-    """Resident bytes of the processes together; pages that several share count once for each."""
+    """Resident bytes of the processes together; pages that several share count once (PSS)."""
     total = 0
     for pid in pids:
-        try:
-            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-        except (OSError, IndexError):
-            continue  # it has ended
+        with suppress(psutil.Error):  # it has ended
+            total += psutil.Process(pid).memory_full_info().pss
     return total
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 from rectangles import as_photo, rectangle_graph, rectangles_rgb, write_bundle
 from running_service import Service, serving, upload
 
@@ -38,13 +39,15 @@ class Tally:
 
 
 def workers_of(pid: int) -> list[int]:
-    """The worker processes of a service."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with suppress(OSError):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-    return found
+    """The worker processes of a service without a watcher: forks of a process that it started for that."""
+    with suppress(psutil.NoSuchProcess):
+        return sorted(fork.pid for server in fork_servers_of(pid) for fork in server.children())
+    return []
+
+
+def fork_servers_of(pid: int) -> list[psutil.Process]:
+    """The process that the workers are forks of."""
+    return [child for child in psutil.Process(pid).children() if "multiprocessing.forkserver" in str(child.cmdline())]
 
 
 def kill_under_load(service: Service, kills: int, seed: int) -> Tally:

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from kills import workers_of
 from photo_fuzz import KINDS, fuzzed
 from photo_seeds import seeds
 from photo_storm import BATCH, Storm
@@ -18,24 +19,15 @@ LONGEST_SECONDS = 20.0  # for one photo, on a machine that does other things, to
 
 def test_no_spoilt_photo_brings_the_service_down(bundle: ModelBundle, tmp_path: Path) -> None:
     with serving(bundle, tmp_path / "home", tmp_path / "log") as service:
-        [worker] = _children(service.process.pid)
+        [worker] = workers_of(service.process.pid)
         storm = Storm()
         assert list(storm.send(service, fuzzed(COUNT)))[-1] == COUNT
         assert storm.wrong == []
-        assert _children(service.process.pid) == [worker]
+        assert workers_of(service.process.pid) == [worker]
         assert service.client.get("/readyz").status_code == 200
     reasons = {reason for _, reason in storm.outcomes}
     assert reasons == {"answered", "not_an_image", "unreadable", "truncated", "decompression_bomb"}
     assert storm.slowest[0] < LONGEST_SECONDS, storm.slowest
-
-
-def _children(pid: int) -> list[int]:
-    """The worker processes of a server: its children but multiprocessing's own."""
-    return sorted(
-        child
-        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
-    )
 
 
 def test_the_same_seed_gives_the_same_photos_and_another_one_others() -> None:

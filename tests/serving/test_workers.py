@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
-from kills import workers_of
+from kills import fork_servers_of, workers_of
 from receiver import until
 from running_service import Service, assert_problem, serving
 
@@ -55,6 +56,26 @@ def test_keep_alive_connections_are_dealt_evenly(bundle: ModelBundle, tmp_path: 
         clients = _keep_alive(service, 8, stack)
         assert [client.get("/healthz").status_code for client in clients] == [200] * 8
         assert _connections(service) == [4, 4]
+
+
+def test_workers_outlive_the_process_that_they_are_forks_of_and_are_replaced_without_it(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    with serving(bundle, tmp_path / "home", tmp_path / "log", workers=2) as service, ExitStack() as stack:
+        before = workers_of(service.process.pid)
+        [server] = fork_servers_of(service.process.pid)
+        server.kill()
+        clients = _keep_alive(service, 2, stack)
+        assert [client.get("/healthz").status_code for client in clients] == [200] * 2
+        for client in clients:
+            client.close()  # its connection may be to the one that is to die
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(workers_of(service.process.pid)) == 1, 30)  # of a new one
+        [client] = _keep_alive(service, 1, stack)
+        until(lambda: client.get("/healthz").status_code == 200, 30)
+        service.process.terminate()
+        assert service.process.wait(30) == 0
+    until(lambda: not psutil.pid_exists(before[1]) or psutil.Process(before[1]).status() == psutil.STATUS_ZOMBIE, 30)
 
 
 def _key(home: Path, role: Role = Role.ADMIN) -> str:

@@ -50,7 +50,7 @@ def serve(
     from dentwatch import settings
     from dentwatch.data.eighth import COMPILED
     from dentwatch.monitoring.alerts import receivers
-    from dentwatch.serving import otlp, server
+    from dentwatch.serving import children, otlp, server
     from dentwatch.serving.engines import choice
     from dentwatch.serving.metrics_folder import MetricsFolder
     from dentwatch.serving.models import resolve
@@ -83,6 +83,7 @@ def serve(
                 print_json({"address": address, "model": bundle.name, "pid": os.getpid()})
                 sys.stdout.flush()
 
+        children.share("dentwatch.serving.api", "dentwatch.serving.runtime", "dentwatch.web.routers")
         processes = Workers(
             listener,
             serving.workers,

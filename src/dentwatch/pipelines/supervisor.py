@@ -14,6 +14,8 @@ from typing import Self
 
 import psutil
 
+from dentwatch.serving.memory import proportional
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds before a part that died is started again
 _STEADY = 60.0  # seconds after which a part that dies is not taken for one that cannot start
 _PATIENCE = 20.0  # seconds that a part may take to end
@@ -145,12 +147,5 @@ def _memory(process: "subprocess.Popen[bytes] | None") -> int:
         return 0
     with suppress(psutil.Error):
         parent = psutil.Process(process.pid)
-        return sum(_pss(one) for one in [parent, *parent.children(recursive=True)])
-    return 0
-
-
-def _pss(process: psutil.Process) -> int:
-    with suppress(psutil.Error):
-        info = process.memory_full_info()
-        return int(getattr(info, "pss", info.rss))
+        return sum(proportional(one) for one in [parent, *parent.children(recursive=True)])
     return 0

@@ -1,7 +1,6 @@
 """A process that lives beside the worker processes: started with them, replaced when it dies, ended with them."""
 
 import logging
-import multiprocessing
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +28,6 @@ class Companion:
         self._name = name
         self._target, self._arguments = target, arguments
         self._gone = gone
-        self._context = multiprocessing.get_context("spawn")
         self._ending = threading.Event()
         self._process: BaseProcess = self._start()
         self._thread = threading.Thread(target=self._mind, name=name, daemon=True)
@@ -51,9 +49,7 @@ class Companion:
             self._thread.join()
 
     def _start(self) -> BaseProcess:
-        process = self._context.Process(target=self._target, args=self._arguments, name=self._name, daemon=True)
-        children.start(process)
-        return process
+        return children.start(self._target, self._arguments, name=self._name, daemon=True)
 
     def _mind(self) -> None:
         pause = _RESTART_SECONDS

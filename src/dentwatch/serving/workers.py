@@ -6,7 +6,6 @@ connection over as a file descriptor (``SCM_RIGHTS``); what is sent on it never 
 """
 
 import logging
-import multiprocessing
 import selectors
 import signal
 import socket
@@ -62,7 +61,6 @@ class Workers:
         self._announce: Callable[[], None] | None = announce
         self._gone = gone
         self._drain = drain
-        self._context = multiprocessing.get_context("spawn")
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
         self._due: list[float] = []  # when workers that died are to be replaced
@@ -105,8 +103,7 @@ class Workers:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        process = self._context.Process(target=self._target, args=(theirs, *self._arguments), daemon=False)
-        children.start(process)
+        process = children.start(self._target, (theirs, *self._arguments), name="worker", daemon=False)
         theirs.close()
         ours.setblocking(False)
         worker = _Worker(process, ours)

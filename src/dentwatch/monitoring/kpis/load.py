@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select
 from dentwatch.monitoring.kpis.totals import Period
 from dentwatch.records.kpi_tables import load_samples
 from dentwatch.serving import metrics
+from dentwatch.serving.memory import proportional
 
 BANDS = (1.5, 3.0, 6.0, 12.0, 24.0)
 """Requests under way at which the next band of load begins."""
@@ -70,10 +71,10 @@ class LoadSampler:
                 continue
             try:
                 used = process.cpu_times()
-                resident += process.memory_info().rss
             except psutil.Error:  # it ended just now
                 continue
             cpu[process.pid] = used.user + used.system
+            resident += proportional(process)
         counted = {"dentwatch_photos_total": 0.0, "dentwatch_http_request_duration_seconds_sum": 0.0}
         for family in metrics.of_all_processes().collect():
             for one in family.samples:
