@@ -102,7 +102,18 @@ def show(console: Console, workload: Workload, rows: Sequence[Row], limit: str) 
     """Print the rows under ``workload``; speeds are also given as a share of the system ``limit``'s."""
     table = Table(title=workload.title, title_justify="left")
     table.add_column("system", no_wrap=True)
-    for name in ("photos/s", "of limit", "p50 ms", "p95 ms", "p99 ms", "p99/p50", "errors", "memory MB", "F1", "client"):
+    for name in (
+        "photos/s",
+        "of limit",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "p99/p50",
+        "errors",
+        "memory MB",
+        "F1",
+        "client",
+    ):
         table.add_column(name, justify="right")
     whole = next((row.cells[workload].per_second for row in rows if row.system == limit and _has(row, workload)), None)
     for row in rows:
