@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from dentwatch.cli.actor import ActorOption, actor_of
 from dentwatch.cli.output import JsonOption, err, out, print_json, reporting, table
+from dentwatch.ending import ends_with_signals
 from dentwatch.errors import LoopError
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def run(
 
     log_to_stderr()
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    ends_with_signals(ending)
     err.print("Looking for steps that are due (Ctrl-C stops).")
     if as_json:
         print_json({"pid": os.getpid()})

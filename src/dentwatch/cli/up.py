@@ -1,7 +1,6 @@
 """``dentwatch up``: everything that runs, together."""
 
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dentwatch.cli.output import err, print_json, table
+from dentwatch.ending import ends_with_signals
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,8 +39,7 @@ def up(
     loaded = settings.load()
     parts = parts_of(loaded, [name.strip() for name in without.split(",") if name.strip()])
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    ends_with_signals(ending)
     logs = loaded.home.absolute() / "logs"
     with Supervisor(parts, logs, lambda text: err.print(text, markup=False)) as running:
         for part in parts:

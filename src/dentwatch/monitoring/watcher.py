@@ -8,7 +8,6 @@ and resting after each for as long as it took.
 import logging
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from multiprocessing.process import BaseProcess
 
+from dentwatch.ending import ends_with_signals
 from dentwatch.errors import DentwatchError
 from dentwatch.monitoring import feed, incident_alerts, incidents, lease, metrics, review_plan, watch_state
 from dentwatch.monitoring.alerts.sender import AlertSender
@@ -166,8 +166,7 @@ def watch(settings: Settings, ref: str | None = None, announce: Callable[[], Non
     ``announce`` is called once it listens to these. The process ends with this; it does not return.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    ends_with_signals(stop)
     announce()
     with suppress(OSError):
         os.nice(_NICENESS)
