@@ -14,7 +14,7 @@ from dentwatch import settings
 from dentwatch.data.statistics import photo_statistics
 from dentwatch.loop import remedies
 from dentwatch.loop.photo_rules import stricter_rules
-from dentwatch.loop.remedies import Tried, best_enhancement
+from dentwatch.loop.remedies import Tried, best_enhancement, compete
 from dentwatch.loop.remedy_candidates import Scene, brightened, enlarged
 from dentwatch.loop.steps import Bench, Done, Step
 from dentwatch.monitoring import incidents
@@ -27,14 +27,15 @@ from dentwatch.records.photos import PhotoStore
 from dentwatch.records.quality_limits import QUALITY_NAME, QualityLimits
 from dentwatch.serving.models import resolve
 from dentwatch.serving.quality_gate import DEFAULT_LIMITS, QualityGate
+from dentwatch.training import gate
 
 DARK = Adaptation(incident="1", cause="dark", way="under-exposure", amount=3.0, slice="all")
 NOTHING = Tried("nothing", 0.2, 0.5)
 
 
 def won(*others: Tried) -> str | None:
-    winner = remedies._winner([NOTHING, *others], gain=1, loss=5)
-    return None if winner is None else winner.name
+    ranked = remedies._ranked([NOTHING, *others], gain=1, loss=5)
+    return ranked[0].name if ranked else None
 
 
 def test_the_most_recall_wins() -> None:
@@ -79,7 +80,9 @@ def champion(home: Path, tmp_path: Path) -> ModelBundle:
 
 def bench() -> Bench:
     loaded = settings.load()
-    return Bench(loaded, Database.of(loaded), lambda *_: None)
+    # The time of the tiny model is nothing: whatever is done to a photo beforehand takes several times as long.
+    loop = loaded.loop.model_copy(update={"latency_ratio": 1000})
+    return Bench(loaded.model_copy(update={"loop": loop}), Database.of(loaded), lambda *_: None)
 
 
 def test_people_are_asked_only_where_nothing_else_helps() -> None:
@@ -97,6 +100,32 @@ def test_brightening_wins_where_darkness_is_all_that_is_wrong(champion: ModelBun
     how = best_enhancement(bench(), champion, DARK)
     assert how is not None
     assert how.below < 114  # photos as taken stay as they are
+
+
+def test_one_that_takes_longer_than_the_gate_allows_leaves_it_to_the_next(
+    champion: ModelBundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in ("any", "fast", "slow"):
+        (tmp_path / folder).mkdir()
+    best = compete(bench(), champion, DARK, tmp_path / "any", brightened).winner
+    assert best is not None
+    asked: list[ModelBundle] = []
+
+    def relative_time(_champion: ModelBundle, bundle: ModelBundle, *_: object) -> float:
+        asked.append(bundle)
+        return 901.0 if len(asked) == 1 else 900.0  # 1000 are allowed, and a tenth is left to the gate's measurement
+
+    monkeypatch.setattr(gate, "relative_time", relative_time)
+    outcome = compete(bench(), champion, DARK, tmp_path / "fast", brightened)
+    assert outcome.winner is not None and outcome.winner.name != best.name
+    assert outcome.version is asked[1]
+    assert sorted(one.slowness for one in outcome.tried if one.slowness) == [900.0, 901.0]
+    assert f"{best.name} takes 901.00 times the time." in remedies.said(outcome.tried, outcome.winner)
+
+    monkeypatch.setattr(gate, "relative_time", lambda *_: 950.0)
+    outcome = compete(bench(), champion, DARK, tmp_path / "slow", brightened)
+    assert outcome.winner is None and outcome.version is None
+    assert "in 950.00 times the time" in remedies.said(outcome.tried, None)
 
 
 def competed(

@@ -1,14 +1,15 @@
 """Remedies compete: what could be done about a drift without a training, measured in recall.
 
 Brighter photos and a larger input seldom help a fine-tuned detector, so each remedy has to win: on val photos that are
-re-made as the drift makes them, at the champion's own thresholds, without marking more that is wrong than is tolerated.
+re-made as the drift makes them, at the champion's own thresholds, without marking more that is wrong than is tolerated,
+and in the time per photo that the gate allows.
 Where nothing helps the network, stricter photo rules may: they ask for the worst photos again. The winner becomes a
 challenger, and the gate holds it against the champion on the frozen test photos.
 """
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from dentwatch.serving.models import resolve
 from dentwatch.settings import LoopSettings
 
 _NOTHING = "nothing"
+_ROOM = 0.9  # of the time that the gate allows: it measures once more, and not to the last percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Tried:
 
     ``lost`` are the points of recall or precision, whichever is more, that it costs on photos as taken. Recall and
     precision of photo rules are of the photos that they do not ask for again; ``asked_again`` is the share of others.
+    ``slowness`` is the time per drifted photo as a multiple of the champion's; it is measured of those that may win.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Tried:
     precision: float
     lost: float = 0.0
     asked_again: float = 0.0
+    slowness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def compete(
     Raises as :func:`~dentwatch.training.evaluation.evaluator.predict` does.
     """
     from dentwatch.training.evaluation.evaluator import annotated_photos
+    from dentwatch.training.gate import relative_time
 
     settings = bench.settings
     records = annotated_photos(validation_dataset(settings, champion), "val")
@@ -115,8 +120,13 @@ def compete(
         lost = _lost(bench, scene, bundle) if candidate.everywhere else 0.0
         again = 0.0 if bundle.spec.adapted_to is None else bundle.spec.adapted_to.asked_again
         tried.append(Tried(candidate.name, *_rates(bench, scene, bundle, drifted), lost, again))
-    winner = _winner(tried, bench.settings.loop.tolerated_loss, bench.settings.monitoring.harm_tolerance)
-    return Outcome(tried, winner, None if winner is None else bundles[winner.name])
+    for one in _ranked(tried, settings.loop.tolerated_loss, settings.monitoring.harm_tolerance):
+        slowness = relative_time(champion, bundles[one.name], records, drifted, settings.data.max_pixels)
+        timed = replace(one, slowness=slowness)
+        tried[tried.index(one)] = timed
+        if slowness <= 1 + _ROOM * (settings.loop.latency_ratio - 1):
+            return Outcome(tried, timed, bundles[one.name])
+    return Outcome(tried)
 
 
 def _lost(bench: Bench, scene: Scene, bundle: ModelBundle) -> float:
@@ -141,11 +151,10 @@ def _rates(bench: Bench, scene: Scene, bundle: ModelBundle, photos: PhotoStore) 
     return recall, precision
 
 
-def _winner(tried: list[Tried], gain: float, loss: float) -> Tried | None:
-    """The remedy with the most recall, if it gains more than ``gain`` points for at most ``loss`` of precision.
+def _ranked(tried: list[Tried], gain: float, loss: float) -> list[Tried]:
+    """The remedies that gain more than ``gain`` points of recall for at most ``loss`` of precision, the best first.
 
-    On photos as taken it loses at most ``gain`` points. Photo rules win only where nothing else does: they give a
-    person something to do.
+    On photos as taken they lose at most ``gain`` points. Photo rules come last: they give a person something to do.
     """
     nothing, *others = tried
     good = [
@@ -155,7 +164,7 @@ def _winner(tried: list[Tried], gain: float, loss: float) -> Tried | None:
         and 100 * (nothing.precision - one.precision) <= loss
         and one.lost <= gain
     ]
-    return max(good, key=lambda one: (not one.asked_again, one.recall), default=None)
+    return sorted(good, key=lambda one: (not one.asked_again, one.recall), reverse=True)
 
 
 def said(tried: list[Tried], winner: Tried | None) -> str:
@@ -176,9 +185,10 @@ def said(tried: list[Tried], winner: Tried | None) -> str:
             f"Of {those} none helps but {winner.name}: it asks for {100 * winner.asked_again:.0f} % of "
             f"drifted photos again, and recall on the others is {100 * winner.recall:.1f} % instead of {without}."
         )
+    slow = [f" {one.name} takes {one.slowness:.2f} times the time." for one in others if one.slowness and one != winner]
     return (
-        f"Of {those} {winner.name} is the best: recall on drifted photos "
-        f"{100 * winner.recall:.1f} % instead of {without}."
+        f"Of {those} {winner.name} is the best{' that is fast enough' if slow else ''}: recall on drifted photos "
+        f"{100 * winner.recall:.1f} % instead of {without}.{''.join(slow)}"
     )
 
 
@@ -187,5 +197,6 @@ def _price(one: Tried) -> str:
     parts = [
         f", losing {one.lost:.1f} points on photos as taken" if one.lost else "",
         f", asking for {100 * one.asked_again:.0f} % of them again" if one.asked_again else "",
+        f", in {one.slowness:.2f} times the time" if one.slowness else "",
     ]
     return "".join(parts)
