@@ -8,8 +8,8 @@ import threading
 def ends_with_signals(ending: threading.Event) -> None:
     """Set ``ending`` on SIGTERM and SIGINT; to be called by the main thread.
 
-    A handler must not set it itself: the main thread may be in the middle of ``ending.wait()``, and would wait for a lock
-    that it holds. ``SimpleQueue.put`` is made for handlers.
+    A handler must not set it itself: the main thread may be in the middle of ``ending.wait()``, and would wait for a
+    lock that it holds. ``SimpleQueue.put`` is made for handlers.
     """
     told: queue.SimpleQueue[None] = queue.SimpleQueue()
 
