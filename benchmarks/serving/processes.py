@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from dentwatch.serving.memory import proportional
+
 
 class ServerError(Exception):
     """A server did not start, or ended by itself; the message quotes the end of its log."""
@@ -123,7 +125,7 @@ def resident(pids: set[int]) -> int:
     total = 0
     for pid in pids:
         with suppress(psutil.Error):  # it has ended
-            total += psutil.Process(pid).memory_full_info().pss
+            total += proportional(psutil.Process(pid))
     return total
 
 

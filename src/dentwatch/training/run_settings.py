@@ -58,8 +58,7 @@ class RunSettings(BaseModel):
     augmentation: AugmentationSettings = AugmentationSettings()
     adapt_to: Adaptation | None = Field(None, description="The drift that the model is made for, if any.")
     least_recall: dict[str, float] | None = Field(
-        None,
-        description="Recall by label, on val photos as taken, that the operating thresholds keep if they can.",
+        None, description="Recall by label, on val photos as taken, that the operating thresholds keep if they can."
     )
     enhancement: Enhancement | None = Field(None, description="What is done to dark photos before the network.")
     balance: float = Field(
