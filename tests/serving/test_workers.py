@@ -18,6 +18,7 @@ from dentwatch.records import api_keys
 from dentwatch.records.database import Database
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.roles import Role
+from dentwatch.serving.workers import Tally
 from dentwatch.settings import Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at connections in Linux' /proc")
@@ -56,6 +57,25 @@ def test_keep_alive_connections_are_dealt_evenly(bundle: ModelBundle, tmp_path: 
         clients = _keep_alive(service, 8, stack)
         assert [client.get("/healthz").status_code for client in clients] == [200] * 8
         assert _connections(service) == [4, 4]
+
+
+def test_connections_that_all_end_and_come_again_are_dealt_evenly() -> None:
+    def give(now: float, count: int) -> None:
+        for _ in range(count):
+            min(tallies, key=lambda tally: tally.count(now)).give()
+
+    prompt, late = tallies = Tally(), Tally()
+    give(0, 8)
+    for _ in range(4):
+        prompt.end(9.98)
+    give(10, 8)  # the other worker has not told yet that its connections ended with them
+    for _ in range(4):
+        late.end(10.02)
+    assert [tally.count(11) for tally in tallies] == [4, 4]
+    for _ in range(3):
+        late.end(11.5)
+    give(12, 3)  # nothing else has ended for a while: it is the one with room
+    assert [tally.count(13) for tally in tallies] == [4, 4]
 
 
 def test_workers_outlive_the_process_that_they_are_forks_of_and_are_replaced_without_it(

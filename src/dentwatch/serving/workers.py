@@ -3,6 +3,9 @@
 The kernel's own ways (several processes accepting from one socket, or SO_REUSEPORT) spread a handful of keep-alive
 connections unevenly, and the slowest worker then sets the longest waits. Here one process accepts, and hands each
 connection over as a file descriptor (``SCM_RIGHTS``); what is sent on it never passes through this process.
+
+A client that closes its connections and opens new ones is dealt evenly, too: one worker tells of the end of its
+connections a little before another, and what has ended only now still counts for a moment.
 """
 
 import logging
@@ -10,9 +13,10 @@ import selectors
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -20,6 +24,9 @@ from dentwatch.serving import children
 
 READY, CLOSED = b"r", b"-"
 """What a worker says on its channel: that it answers, and that one of its connections has ended."""
+
+SETTLING_SECONDS = 0.05
+"""How much later than another a worker may tell of connections that ended together."""
 
 _PATIENCE = 5.0  # seconds that a worker may take to end after it has drained
 _RESTART_SECONDS = 0.5  # a worker that dies is replaced after this long; one that died of its start after twice that, …
@@ -29,11 +36,34 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
+class Tally:
+    """How many connections a worker holds; one that has ended still counts for :data:`SETTLING_SECONDS`."""
+
+    _given: int = 0
+    _ended: deque[float] = field(default_factory=deque)  # when, of those that still count
+
+    def give(self) -> None:
+        """One more."""
+        self._given += 1
+
+    def end(self, now: float) -> None:
+        """One has ended at ``now``, in seconds of a clock that only goes forward."""
+        self._ended.append(now)
+
+    def count(self, now: float) -> int:
+        """How many are to be counted at ``now``."""
+        while self._ended and self._ended[0] <= now - SETTLING_SECONDS:
+            self._ended.popleft()
+            self._given -= 1
+        return self._given
+
+
+@dataclass(slots=True)
 class _Worker:
     process: BaseProcess
     channel: socket.socket
     ready: bool = False
-    connections: int = 0
+    connections: Tally = field(default_factory=Tally)
 
 
 class Workers:
@@ -118,7 +148,7 @@ class Workers:
         except ConnectionError:
             said = b""
         if said == CLOSED:
-            worker.connections -= 1
+            worker.connections.end(time.monotonic())
         elif said == READY:
             self._welcome(worker)
         else:
@@ -178,10 +208,12 @@ class Workers:
                 self._hand_over(connection)
 
     def _hand_over(self, connection: socket.socket) -> None:
-        for worker in sorted((one for one in self._workers if one.ready), key=lambda one: one.connections):
+        now = time.monotonic()
+        ready = (worker for worker in self._workers if worker.ready)
+        for worker in sorted(ready, key=lambda one: one.connections.count(now)):
             with suppress(OSError):  # its channel is full or gone: the next one takes it
                 socket.send_fds(worker.channel, [b"c"], [connection.fileno()])
-                worker.connections += 1
+                worker.connections.give()
                 return
 
     def _end(self) -> None:
