@@ -10,7 +10,7 @@ demo: $(READY)  ## The whole story: photos, a service, a drift, a better model, 
 	@$(BIN)/dentwatch demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: check  ## Format, types, layers and tests.
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
