@@ -5,6 +5,7 @@ import pytest
 
 from dentwatch.data.degradation import over_exposure
 from dentwatch.data.enhancement import brightness, enhance
+from dentwatch.data.letterbox import letterbox
 from dentwatch.records.model_bundle import Enhancement
 
 KINDS = (("gamma", 2.2), ("clahe", 2.0), ("exposure", 0.18), ("exposure-denoised", 0.18))
@@ -41,3 +42,16 @@ def test_a_black_photo_stays_black() -> None:
 
 def test_without_a_wish_nothing_happens(photo: np.ndarray) -> None:
     assert enhance(photo, None) is photo
+
+
+def test_a_photo_is_brightened_as_it_was_fitted_and_its_border_stays(photo: np.ndarray) -> None:
+    seen = []
+
+    def finish(fitted: np.ndarray) -> np.ndarray:
+        seen.append(fitted.shape)
+        return np.full_like(fitted, 200)
+
+    canvas, _ = letterbox(photo, 64, 114, finish=finish)
+    assert seen == [(48, 64, 3)]
+    assert (canvas[:48] == 200).all() and (canvas[48:] == 114).all()
+    assert (letterbox(photo, 64, 114)[0][:48] != 200).any()

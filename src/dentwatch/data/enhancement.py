@@ -1,6 +1,7 @@
 """Dark photos made brighter before a model sees them: a preprocessing that a model version may ask for.
 
-A photo that is not dark stays as it is, to the last bit.
+It is done to the photo as it was fitted into the input, which is cheaper than to the whole photo and how training does
+it. A photo that is not dark stays as it is, to the last bit.
 """
 
 import cv2

@@ -1,5 +1,6 @@
 """Fit a photo into a model's square input and bring boxes back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,23 +50,25 @@ def _fitted(width: int, height: int, size: int) -> tuple[int, int]:
 
 
 def letterbox(
-    rgb: NDArray[np.uint8], size: int, pad_value: int = 114, original: tuple[int, int] | None = None
+    rgb: NDArray[np.uint8],
+    size: int,
+    pad_value: int = 114,
+    original: tuple[int, int] | None = None,
+    finish: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit ``rgb`` ``(H, W, 3)`` into ``(size, size, 3)``: aspect kept, top left, the rest filled with ``pad_value``.
 
     Shrinking loses no pixel (:func:`~dentwatch.data.shrinking.shrink_to`), so that a thin scratch fades instead of
     vanishing; growing interpolates linearly.
     ``original`` is ``(width, height)`` of the upright original where ``rgb`` was decoded at a reduced scale: boxes then
-    refer to the original. Default: ``rgb`` is the original.
+    refer to the original. Default: ``rgb`` is the original. ``finish`` is done to the fitted photo, without border.
     """
     height, width = rgb.shape[:2]
     fitted = _fitted(width, height, size)
+    if fitted != (width, height):
+        rgb = (shrink_to if size < max(width, height) else _grow_to)(rgb, *fitted)
     canvas = np.full((size, size, 3), pad_value, np.uint8)
-    if fitted == (width, height):
-        canvas[:height, :width] = rgb
-    else:
-        fit = shrink_to if size < max(width, height) else _grow_to
-        canvas[: fitted[1], : fitted[0]] = fit(rgb, *fitted)
+    canvas[: fitted[1], : fitted[0]] = finish(rgb) if finish else rgb
     full_width, full_height = original or (width, height)
     return canvas, Letterbox(fitted[0] / full_width, fitted[1] / full_height, full_width, full_height)
 

@@ -1,5 +1,6 @@
 """The detector: decoded photos in, detections in pixels of the original photos out."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,11 +59,9 @@ class Detector:
 
     def _detect_batch(self, photos: Sequence[DecodedPhoto], thresholds: NDArray[np.float32]) -> list[list[Detection]]:
         pre = self.bundle.spec.preprocessing
+        finish = functools.partial(enhance, how=pre.enhancement)
         fitted = [
-            letterbox(
-                enhance(photo.rgb, pre.enhancement), pre.input_size, pre.pad_value, original=(photo.width, photo.height)
-            )
-            for photo in photos
+            letterbox(photo.rgb, pre.input_size, pre.pad_value, (photo.width, photo.height), finish) for photo in photos
         ]
         boxes, scores = self._engine.run(np.stack([image for image, _ in fitted]))
         return [

@@ -37,6 +37,7 @@ class DetectionModule(pl.LightningModule):
         self._val_records = val_records
         self._answers: dict[int, list[Detection]] = {}
         self.figures: dict[str, float] = {}  # of the latest validation
+        self._ends = False  # whether this epoch is the last one
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         """The loss of a batch."""
@@ -121,15 +122,23 @@ class DetectionModule(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * self.schedule.rate()
 
-    def on_train_batch_end(self, _outputs: Any, _batch: Any, _batch_index: int) -> None:
-        """One step further."""
+    def on_train_batch_end(self, _outputs: Any, _batch: Any, batch_index: int) -> None:
+        """One step further; the epoch that ends the run is validated, whatever ``validate_every`` says.
+
+        It is the one with the lowest learning rate and without mosaics, and may well be the best.
+        """
         self.schedule.step += 1
+        if batch_index + 1 < self.trainer.num_training_batches:
+            return
+        used_up = self.trainer.strategy.reduce_boolean_decision(self.schedule.end_epoch(), all=False)
+        self._ends = used_up or self.current_epoch + 1 == self.trainer.max_epochs
+        if self._ends:
+            self.trainer.check_val_every_n_epoch = 1
 
     def on_train_epoch_end(self) -> None:
         """Log where the run is; end it when its minutes are used up."""
         self.log_dict({"schedule/rate": self.schedule.rate(), "schedule/minutes": self.schedule.seconds / 60})
-        ended = self.trainer.strategy.reduce_boolean_decision(self.schedule.end_epoch(), all=False)
-        self.trainer.should_stop = self.trainer.should_stop or ended
+        self.trainer.should_stop = self.trainer.should_stop or self._ends
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep where the schedule is and what the latest validation found."""
