@@ -159,7 +159,8 @@ def test_what_lasts_is_told_again_after_a_while_unless_somebody_is_at_it(databas
             long_ago = datetime.now(UTC) - timedelta(hours=3)
             connection.execute(update(alerts).values(enqueued_at=long_ago))
         with _sending(database, settings):
-            until(lambda: _is_settled(database) and not _is_due(database, 2))
+            # In this order: nothing is under way either before what is due has been taken up.
+            until(lambda: not _is_due(database, 2) and _is_settled(database))
         return _titles(receiver)
 
     _tell(database, DARK, OTHER)
