@@ -15,7 +15,7 @@ def choose_thresholds_for_drift(
     """The thresholds of the best F1 over photos as taken and as the drift makes them, or lower ones for recall.
 
     Where those find less of a label in photos as taken than ``least_recall`` asks for, lower ones that do not are
-    chosen. To lower them for recall in drifted photos, too, costs more precision in daylight than a gate forgives.
+    chosen. Lowering them for recall in drifted photos, too, took F1 in daylight from 0.220 to 0.213 (one run, val).
     """
     chosen = choose_thresholds(match([*taken, *drifted], labels))
     before = match(taken, labels)
