@@ -23,6 +23,7 @@ LONGEST_FIRST = ("tests/training", "tests/loop", "tests/serving")
 """What takes minutes begins first, so that no process is left alone with it at the end."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file run in one process, those that look at the same two trainings, too."""
 

@@ -68,7 +68,21 @@ def test_a_run_with_a_limit_ends_as_close_to_it_as_whole_epochs_allow(clock: Clo
     for _ in range(4):  # epochs of three minutes: three of them end at 9 minutes, four at 12
         schedule.begin_epoch()
         clock.now += 180
-        ended.append(schedule.end_epoch())
+        ended.append(schedule.used_up())
+    assert ended == [False, False, True, True]
+
+
+def test_validations_count_among_the_minutes(clock: Clock) -> None:
+    schedule = Schedule(RunSettings(epochs=1000, minutes=10.0), 10)
+    schedule.start()
+    ended = []
+    for _ in range(4):  # two minutes, then one to validate: three of them end at 9 minutes, four at 12
+        schedule.begin_epoch()
+        clock.now += 120
+        ended.append(schedule.used_up())
+        schedule.begin_validation()
+        clock.now += 60
+        schedule.end_validation()
     assert ended == [False, False, True, True]
 
 
@@ -77,7 +91,7 @@ def test_without_a_limit_no_epoch_is_the_last_by_time(clock: Clock) -> None:
     schedule.start()
     schedule.begin_epoch()
     clock.now += 1e9
-    assert not schedule.end_epoch()
+    assert not schedule.used_up()
 
 
 @pytest.mark.parametrize(("plain", "mosaics"), [(0.0, 10), (0.3, 7), (1.0, 0)])

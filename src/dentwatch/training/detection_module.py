@@ -47,6 +47,14 @@ class DetectionModule(pl.LightningModule):
         self.log_dict(figures, on_step=False, on_epoch=True, batch_size=len(batch.indices), sync_dist=True)
         return total
 
+    def on_validation_start(self) -> None:
+        """A validation counts among the minutes."""
+        self.schedule.begin_validation()
+
+    def on_validation_end(self) -> None:
+        """Note how long it took."""
+        self.schedule.end_validation()
+
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
         """Keep the detections of a batch."""
         boxes, scores = self.network(as_input(batch.images))
@@ -130,7 +138,7 @@ class DetectionModule(pl.LightningModule):
         self.schedule.step += 1
         if batch_index + 1 < self.trainer.num_training_batches:
             return
-        used_up = self.trainer.strategy.reduce_boolean_decision(self.schedule.end_epoch(), all=False)
+        used_up = self.trainer.strategy.reduce_boolean_decision(self.schedule.used_up(), all=False)
         self._ends = used_up or self.current_epoch + 1 == self.trainer.max_epochs
         if self._ends:
             self.trainer.check_val_every_n_epoch = 1

@@ -22,7 +22,8 @@ class Schedule:
         self._seconds = 0.0
         self._since: float | None = None
         self._epoch_began = 0.0
-        self._epoch_seconds = 0.0
+        self._validation_began = 0.0
+        self._validation_seconds = 0.0
 
     @property
     def seconds(self) -> float:
@@ -44,11 +45,23 @@ class Schedule:
         """Note when the epoch began."""
         self._epoch_began = self.seconds
 
-    def end_epoch(self) -> bool:
-        """Whether the minutes are used up: another epoch would end further from the limit than this one did."""
-        self._epoch_seconds = self.seconds - self._epoch_began
+    def begin_validation(self) -> None:
+        """Note when a validation began."""
+        self._validation_began = self.seconds
+
+    def end_validation(self) -> None:
+        """Note how long it took: the one that ends the run will take as long."""
+        self._validation_seconds = self.seconds - self._validation_began
+
+    def used_up(self) -> bool:
+        """Whether the minutes are, after an epoch's last step: another one would end further from the limit.
+
+        The validation that follows counts, at the length of the one before.
+        """
+        validation = self._validation_seconds
+        another = self.seconds - self._epoch_began + validation
         limit = 60 * self._settings.minutes if self._settings.minutes else math.inf
-        return self.seconds + self._epoch_seconds / 2 > limit
+        return self.seconds + validation + another / 2 > limit
 
     def rate(self) -> float:
         """The learning rate as a share of its peak: linear warm-up, then a cosine (Loshchilov & Hutter, "SGDR")."""
