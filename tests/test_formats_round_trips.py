@@ -130,6 +130,20 @@ def test_nothing_is_lost_from_one_format_to_another(
         assert_same(read_back(Path(folder, "second"), second, photos), records)
 
 
+@pytest.mark.parametrize("format", WRITERS)
+@pytest.mark.parametrize("annotated", list(product((False, True), repeat=3)))
+def test_a_photo_named_like_one_in_the_folder_of_a_split_is_not_taken_for_it(
+    format: str, annotated: tuple[bool, ...], tmp_path: Path
+) -> None:
+    photos, records = Photos(), []
+    for number, (name, seen) in enumerate(zip(("same.jpg", "train/same.jpg", "images/same.jpg"), annotated, strict=True)):
+        photo_id = photos.put(f"photo {number}".encode())
+        boxes = (Annotation("dent", Box(number, 1, 2, 3)),) if seen else ()
+        records.append(PhotoRecord(photo_id, name, f"V{number}", "train", 20, 20, annotated=seen, annotations=boxes))
+    export(records, photos, tmp_path / "out", format)
+    assert_same(read_back(tmp_path / "out", format, photos), records)
+
+
 @pytest.fixture(scope="module")
 def real(shared: Path) -> Iterator[tuple[list[PhotoRecord], Photos]]:
     """Every 27th of the real photos: 40 with their annotations."""

@@ -1,4 +1,4 @@
-"""CVAT XML 1.1 "for images", writing side: ``annotations.xml`` and ``images``, as CVAT's own zip has them."""
+"""CVAT XML 1.1 "for images", writing side: ``annotations.xml`` and ``images/<subset>``, as CVAT's own zip has them."""
 
 import posixpath
 from pathlib import Path
@@ -22,9 +22,9 @@ class CvatWriter:
         self._count = 0
         self._images = (folder / "images.part").open("w", encoding="utf-8")
 
-    def folder_for(self, record: PhotoRecord) -> str:  # noqa: ARG002 (all photos lie together)
-        """The folder of the photos."""
-        return "images"
+    def folder_for(self, record: PhotoRecord) -> str:
+        """The folder of the record's split, where CVAT puts the photos of a subset, and looks for them first."""
+        return f"images/{record.split}"
 
     def add(self, record: PhotoRecord, file: str) -> None:
         """Write the image element of an annotated photo."""
@@ -32,7 +32,7 @@ class CvatWriter:
             return
         attributes = {
             "id": str(self._count),
-            "name": legal(posixpath.relpath(file, "images")),
+            "name": legal(posixpath.relpath(file, self.folder_for(record))),
             "subset": record.split,
             "width": str(record.width),
             "height": str(record.height),
