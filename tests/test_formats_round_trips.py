@@ -136,7 +136,9 @@ def test_a_photo_named_like_one_in_the_folder_of_a_split_is_not_taken_for_it(
     format: str, annotated: tuple[bool, ...], tmp_path: Path
 ) -> None:
     photos, records = Photos(), []
-    for number, (name, seen) in enumerate(zip(("same.jpg", "train/same.jpg", "images/same.jpg"), annotated, strict=True)):
+    for number, (name, seen) in enumerate(
+        zip(("same.jpg", "train/same.jpg", "images/same.jpg"), annotated, strict=True)
+    ):
         photo_id = photos.put(f"photo {number}".encode())
         boxes = (Annotation("dent", Box(number, 1, 2, 3)),) if seen else ()
         records.append(PhotoRecord(photo_id, name, f"V{number}", "train", 20, 20, annotated=seen, annotations=boxes))
