@@ -18,6 +18,8 @@ from tiny_cars import labelled_photos
 from training_command import SMALL, Finished, command, dentwatch, environment
 
 from dentwatch.records.labels import HEADLINE_LABELS
+from dentwatch.records.registry import Registry
+from dentwatch.settings import Settings
 from dentwatch.training.detection_module import ema
 from dentwatch.training.detectors import create
 from dentwatch.training.detectors.contract import Detector
@@ -75,8 +77,7 @@ def test_a_run_killed_after_it_registered_its_model_registers_no_second_one(stoc
             shutil.rmtree(folder.path / "report")
         again = dentwatch("train", "--resume", "first", "--json", home=stocked)
         assert again.returncode == 0, again.stderr
-        listed = json.loads(dentwatch("models", "list", "--json", home=stocked).stdout)
-        assert [one["version"] for one in listed["versions"]] == [1]
+        assert [version.number for version in Registry(Settings(home=stocked)).versions()] == [1]
         assert folder.record() == record
 
 
