@@ -140,9 +140,9 @@ def test_the_winner_is_trained_and_registered_once(stocked: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_search_from_the_command_line(stocked: Path) -> None:
-    options = ("--network", "yolo:nano", "--input-size", "64", "--folds", "2", "--trials", "1", "--epochs", "1")
+    options = ("--network", "yolo:nano", "--input-size", "64", "--folds", "2", "--trials", "2", "--epochs", "1")
     done = dentwatch("search", *options, "--weights", "none", "--workers", "2", "--no-winner", "--json", home=stocked)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert len(document["trials"]) in (1, 2)  # both may begin the last one
+    assert len(document["trials"]) in (2, 3)  # both may begin the last one
     assert document["model"] is None and document["trials"][0]["ap50"] is not None
