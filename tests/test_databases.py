@@ -160,6 +160,24 @@ def test_changes_of_one_commit_stand_and_fall_by_themselves(database: Database) 
         assert inspections.count_pending(connection) == 21
 
 
+def test_a_change_that_fails_alone_leaves_nothing(database: Database) -> None:
+    def half(connection: Connection) -> None:
+        inspections.keep(connection, _pending(1))
+        raise LookupError("no more")
+
+    ledger = Ledger(database)
+    try:
+        assert isinstance(ledger.write(half).exception(60), LookupError)
+        assert ledger.write(lambda connection: inspections.keep(connection, _pending(2))).result(60) is None
+        again = ledger.write(lambda connection: inspections.keep(connection, _pending(2)))  # the id is taken
+        assert "UNIQUE" in str(again.exception(60)).upper()
+    finally:
+        ledger.close()
+    with database.reading() as connection:
+        kept = inspections.page(connection, InspectionFilter())
+    assert [uuid.UUID(one.id).int for one in kept] == [2]
+
+
 def test_a_sender_who_gives_up_does_not_stop_the_ledger(database: Database) -> None:
     started, go_on = threading.Event(), threading.Event()
 

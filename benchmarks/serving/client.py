@@ -41,7 +41,7 @@ def closed_loop(
     """
     turns = itertools.cycle(requests)
     with Connections(address, first_number=first_number) as loop:
-        cpu, begin = time.process_time(), time.perf_counter()
+        cpu, begin = time.thread_time(), time.perf_counter()
         for _ in range(connections):
             loop.start(loop.connect(), next(turns), time.perf_counter())
         while (now := time.perf_counter()) < begin + seconds:
@@ -50,7 +50,7 @@ def closed_loop(
                 loop.start(loop.free.popleft(), next(turns), time.perf_counter())
             for _ in range(connections - loop.open):
                 loop.start(loop.connect(), next(turns), time.perf_counter())
-        load = Load(list(loop.exchanges), time.perf_counter() - begin, time.process_time() - cpu)
+        load = Load(list(loop.exchanges), time.perf_counter() - begin, time.thread_time() - cpu)
         while loop.busy and time.perf_counter() < begin + seconds + grace:
             loop.turn(0.2)
         return load
@@ -73,7 +73,7 @@ def open_loop(
     turns = itertools.cycle(requests)
     unsent = 0
     with Connections(address, first_number=first_number) as loop:
-        cpu, begin = time.process_time(), time.perf_counter()
+        cpu, begin = time.thread_time(), time.perf_counter()
         for due in (begin + number / rate for number in range(int(rate * seconds))):
             while (now := time.perf_counter()) < due:
                 loop.turn(due - now)
@@ -85,4 +85,4 @@ def open_loop(
         while loop.busy and time.perf_counter() < begin + seconds + grace:
             loop.turn(0.2)
         loop.give_up()
-        return Load(loop.exchanges, time.perf_counter() - begin, time.process_time() - cpu, unsent)
+        return Load(loop.exchanges, time.perf_counter() - begin, time.thread_time() - cpu, unsent)

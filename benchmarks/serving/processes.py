@@ -143,7 +143,7 @@ class MemoryWatch:
     ``samples`` holds ``(seconds since entering, bytes)``.
     """
 
-    def __init__(self, *roots: int, every: float = 0.25) -> None:
+    def __init__(self, *roots: int, every: float = 2.0) -> None:
         self.samples: list[tuple[float, int]] = []
         self._roots = roots
         self._every = every

@@ -56,9 +56,27 @@ def keep(
     return inspection
 
 
+class Index:
+    """An index that opens the database for each thing it is asked."""
+
+    def __init__(self, database: Database, distance: int) -> None:
+        self._database, self._index = database, ReuseIndex(distance)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def refresh(self) -> int:
+        with self._database.reading() as connection:
+            return self._index.refresh(connection)
+
+    def find(self, photo_id: str, own_hash: int | None, mirrored: int | None, vehicle_id: str | None) -> list[Reuse]:
+        with self._database.reading() as connection:
+            return self._index.find(connection, photo_id, own_hash, mirrored, vehicle_id)
+
+
 def test_the_same_file_for_another_vehicle_is_exact(database: Database) -> None:
     kept = keep(database, "A", ("other", 0), ("photo", None))
-    index = ReuseIndex(database, 4)  # not even refreshed: the database knows its files
+    index = Index(database, 4)  # not even refreshed: the database knows its files
     assert index.find("photo", None, None, "B") == [Reuse(kept, 1, "A", "exact")]
     assert index.find("photo", None, None, "A") == []
 
@@ -68,17 +86,17 @@ def test_a_look_alike_is_near_and_says_whether_it_is_mirrored(
     database: Database, asked: tuple[int, int], mirrored: bool
 ) -> None:
     kept = keep(database, "A", ("photo", OWN ^ 0b111))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     assert index.refresh() == 1
     assert index.find("new", *asked, "B") == [Reuse(kept, 0, "A", "near", 3, mirrored)]
     assert index.find("new", *asked, "A") == []
-    assert ReuseIndex(database, 2).find("new", *asked, "B") == []
+    assert Index(database, 2).find("new", *asked, "B") == []
 
 
 def test_the_same_file_is_not_named_twice_and_comes_first(database: Database) -> None:
     near = keep(database, "A", ("resaved", OWN ^ 1))
     exact = keep(database, "C", ("photo", OWN))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     index.refresh()
     found = index.find("photo", OWN, MIRRORED, "B")
     assert [(reuse.inspection_id, reuse.kind) for reuse in found] == [(exact, "exact"), (near, "near")]
@@ -86,7 +104,7 @@ def test_the_same_file_is_not_named_twice_and_comes_first(database: Database) ->
 
 def test_photos_of_no_known_vehicle_are_left_out(database: Database) -> None:
     keep(database, None, ("photo", OWN))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     index.refresh()
     assert len(index) == 0
     assert index.find("photo", OWN, MIRRORED, "B") == []
@@ -96,7 +114,7 @@ def test_photos_of_no_known_vehicle_are_left_out(database: Database) -> None:
 
 
 def test_what_another_process_keeps_is_found_after_a_refresh(database: Database) -> None:
-    here = ReuseIndex(database, 4)
+    here = Index(database, 4)
     here.refresh()
     elsewhere = Database(database.url)
     kept = keep(elsewhere, "A", ("photo", OWN))
@@ -109,7 +127,7 @@ def test_what_another_process_keeps_is_found_after_a_refresh(database: Database)
 def test_an_inspection_that_is_under_way_is_taken_in_when_it_is_done(database: Database) -> None:
     kept = keep(database, "A", ("photo", None), status="pending")
     keep(database, "C", ("later", MIRRORED))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     assert index.refresh() == 1
     with database.writing() as connection:
         connection.execute(update(inspections).where(inspections.c.id == kept).values(status="done"))
@@ -124,7 +142,7 @@ def test_a_number_that_is_committed_late_is_not_missed(database: Database) -> No
     """PostgreSQL gives numbers out before the commit: number 2 can show up after number 3."""
     keep(database, "A", ("first", 0), number=1)
     keep(database, "A", ("third", 0), number=3)
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     assert index.refresh() == 2
     kept = keep(database, "A", ("second", OWN), number=2)
     assert index.refresh() == 1
@@ -133,7 +151,7 @@ def test_a_number_that_is_committed_late_is_not_missed(database: Database) -> No
 
 def test_a_deleted_inspection_is_not_named(database: Database) -> None:
     kept = keep(database, "A", ("photo", OWN))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     index.refresh()
     with database.writing() as connection:
         connection.execute(delete(inspections).where(inspections.c.id == kept))
@@ -143,7 +161,7 @@ def test_a_deleted_inspection_is_not_named(database: Database) -> None:
 def test_an_answer_stays_short(database: Database) -> None:
     for number in range(30):
         keep(database, f"V{number}", ("photo", OWN), ("alike", OWN ^ (number % 4)))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     index.refresh()
     assert len(index.find("photo", OWN, MIRRORED, "B")) == 20
     near = index.find("new", OWN, MIRRORED, "B")
@@ -152,7 +170,7 @@ def test_an_answer_stays_short(database: Database) -> None:
 
 
 def test_threads_may_share_an_index(database: Database) -> None:
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -178,7 +196,7 @@ def test_real_pixels_saved_again_and_mirrored_are_found(database: Database) -> N
     rgb = panel(1)
     own, _ = perceptual_hashes(rgb)
     kept = keep(database, "A", ("photo", own))
-    index = ReuseIndex(database, 4)
+    index = Index(database, 4)
     index.refresh()
     _, data = cv2.imencode(".jpg", cv2.resize(rgb[:, ::-1], (300, 300)), [cv2.IMWRITE_JPEG_QUALITY, 50])
     again = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -26,7 +26,7 @@ BRIGHT_FROM = 180.0
 """Luma mean from which a photo counts as bright: about one stop over middle grey."""
 
 _DARK_CLIP, _BRIGHT_CLIP = 4, 251
-_NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+_SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,8 @@ def _noise(grey: NDArray[Any]) -> float:
     height, width = grey.shape
     if height < 3 or width < 3:
         return 0.0
-    response = cv2.filter2D(grey, cv2.CV_16S, _NOISE_KERNEL)[1:-1, 1:-1]
+    # Immerkær's kernel is the second difference across, times that down: two short filters cost less than a square one.
+    response = cv2.sepFilter2D(grey, cv2.CV_16S, _SECOND_DIFFERENCE, _SECOND_DIFFERENCE)[1:-1, 1:-1]
     return float(np.sqrt(np.pi / 2) * cv2.norm(response, cv2.NORM_L1) / (6.0 * (width - 2) * (height - 2)))
 
 

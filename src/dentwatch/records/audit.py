@@ -28,6 +28,8 @@ _LOOK = "`dentwatch audit list` shows the entries around it; compare them with a
 
 # As they lie in the database: what somebody wrote past Dentwatch may be nothing that the columns' types can read.
 _RAW: list[ColumnElement[Any]] = [type_coerce(column, NULLTYPE).label(column.name) for column in audit_entries.columns]
+_NEWEST = select(*_RAW).order_by(audit_entries.c.number.desc()).limit(1)
+_INSERT = insert(audit_entries)
 
 
 @dataclass(frozen=True)
@@ -95,23 +97,24 @@ def append(connection: Connection, actor: str, action: str, subject: str, detail
     number, at, said = before.number + 1, datetime.now(UTC), canonical_text(dict(details))
     digest = _hash(number, at, actor, action, subject, said, before.hash)
     connection.execute(
-        insert(audit_entries).values(
-            number=number,
-            at=at,
-            actor=actor,
-            action=action,
-            subject=subject,
-            details=said,
-            previous=before.hash,
-            hash=digest,
-        )
+        _INSERT,
+        {
+            "number": number,
+            "at": at,
+            "actor": actor,
+            "action": action,
+            "subject": subject,
+            "details": said,
+            "previous": before.hash,
+            "hash": digest,
+        },
     )
     return Mark(number, digest)
 
 
 def head(connection: Connection) -> Mark:
     """The mark of the last entry, :data:`START` while there is none; raises :class:`AuditError` if it is unreadable."""
-    newest = connection.execute(select(*_RAW).order_by(audit_entries.c.number.desc()).limit(1)).one_or_none()
+    newest = connection.execute(_NEWEST).one_or_none()
     return START if newest is None else _entry(newest).mark
 
 

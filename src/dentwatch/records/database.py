@@ -57,7 +57,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read with: one consistent look, however long it lasts."""
-        with self._explained(), self._opened().connect() as connection:
+        with self.explained(), self._opened().connect() as connection:
             if not self.is_sqlite:  # where a transaction looks at one moment by itself
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -66,7 +66,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed, and on the disk, when the block ends; on an error nothing of it stays."""
-        with self._explained(), self._opened().connect() as connection:
+        with self.explained(), self._opened().connect() as connection:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
@@ -139,7 +139,8 @@ class Database:
         return make_url(self.url).render_as_string(hide_password=True)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """What the database raises within comes out as :class:`DatabaseError`."""
         try:
             yield
         except SQLAlchemyError as error:

@@ -15,6 +15,11 @@ from dentwatch.records.monitoring_tables import monitoring_feed
 
 Status = Literal["pending", "done", "failed"]
 
+# Made once: with its values written into it, every statement would be another.
+_INSERT, _INSERT_PHOTO, _INSERT_DETECTION, _INSERT_FEED = map(
+    insert, (tables.inspections, tables.inspection_photos, tables.detections, monitoring_feed)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class KeptDetection:
@@ -108,7 +113,7 @@ class Summary:
 
 def keep(connection: Connection, inspection: KeptInspection) -> None:
     """Add an inspection."""
-    connection.execute(insert(tables.inspections).values(id=inspection.id, **_columns(inspection)))
+    connection.execute(_INSERT, {"id": inspection.id, **_columns(inspection)})
     _keep_photos(connection, inspection)
     _feed(connection, inspection)
 
@@ -260,9 +265,9 @@ def _keep_photos(connection: Connection, inspection: KeptInspection) -> None:
         for position, photo in enumerate(inspection.photos)
     ]
     if photos:
-        connection.execute(insert(tables.inspection_photos), photos)
+        connection.execute(_INSERT_PHOTO, photos)
     if detections := list(_detection_rows(inspection)):
-        connection.execute(insert(tables.detections), detections)
+        connection.execute(_INSERT_DETECTION, detections)
 
 
 def _feed(connection: Connection, inspection: KeptInspection) -> None:
@@ -270,7 +275,7 @@ def _feed(connection: Connection, inspection: KeptInspection) -> None:
     if inspection.status != "pending":
         kpi_changes.note(connection, "finished", inspection.id)
     if inspection.status == "done":
-        connection.execute(insert(monitoring_feed).values(inspection_id=inspection.id))
+        connection.execute(_INSERT_FEED, {"inspection_id": inspection.id})
 
 
 def _detection_rows(inspection: KeptInspection) -> Iterable[dict[str, Any]]:

@@ -13,7 +13,9 @@ from dentwatch.records.kpi_tables import kpi_changes
 Change = Literal["finished", "said", "listing"]
 """An inspection was finished (once each), something was said about one, a listing was registered or changed."""
 
+_INSERT = insert(kpi_changes)
+
 
 def note(connection: Connection, kind: Change, *subjects: str) -> None:
     """Note a change of each of ``subjects``: ids of inspections or listings."""
-    connection.execute(insert(kpi_changes), [{"kind": kind, "subject": subject} for subject in subjects])
+    connection.execute(_INSERT, [{"kind": kind, "subject": subject} for subject in subjects])

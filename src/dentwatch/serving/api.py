@@ -54,12 +54,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    # First, because routes are tried one after another, and these are asked by whoever wants answers fast.
+    contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)
     for router in (inspections, photo_checks, photos, reports, opinions, vehicles, listings, keys, metrics):
         app.include_router(router.router(runtime))
     for further in routers:
         app.include_router(further(runtime))
     app.include_router(health.router(runtime, app.version))
-    contracts.install(app, runtime.service, runtime.settings, guard=_may_use_the_model)
     problems.install(app, error_page)
     app.state.ending = asyncio.Event()  # what streams end with, so that the server can
     _add_middleware(app, runtime)

@@ -293,13 +293,14 @@ class Intake:
     def _reused(self, request: Request, seen: Sequence[Seen]) -> dict[str, Sequence[Reuse]]:
         if request.vehicle_id is None:
             return {}
-        self._reuse.refresh()
-        found: dict[str, Sequence[Reuse]] = {}
-        for one in seen:
-            if isinstance(one.examined, Examined):
-                own, mirrored = one.examined.hashes
-                found[one.photo_id] = self._reuse.find(one.photo_id, own, mirrored, request.vehicle_id)
-        return found
+        with self._ledger.database.reading() as connection:
+            self._reuse.refresh(connection)
+            found: dict[str, Sequence[Reuse]] = {}
+            for one in seen:
+                if isinstance(one.examined, Examined):
+                    own, mirrored = one.examined.hashes
+                    found[one.photo_id] = self._reuse.find(connection, one.photo_id, own, mirrored, request.vehicle_id)
+            return found
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         """Work that waits, for the disk or the network, away from the event loop."""

@@ -65,6 +65,9 @@ class Ledger:
         # From here on none of them can be cancelled; those whose sender has given up before are left out.
         batch = [(change, future) for change, future in batch if future.set_running_or_notify_cancel()]
         metrics.COMMIT_CHANGES.observe(len(batch))
+        if len(batch) == 1:
+            self._commit_one(*batch[0])
+            return
         outcomes: list[Callable[[], None]] = []
         try:
             with self.database.writing() as connection:
@@ -78,13 +81,22 @@ class Ledger:
         for tell in outcomes:
             tell()
 
-    @staticmethod
+    def _commit_one(self, change: Callable[[Connection], Any], future: "Future[Any]") -> None:
+        """Commit a change that came alone: there is nothing that it could take with it, and no savepoint is needed."""
+        try:
+            with self.database.writing() as connection:
+                result = change(connection)
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
     def _apply(
-        connection: Connection, change: Callable[[Connection], Any], future: "Future[Any]"
+        self, connection: Connection, change: Callable[[Connection], Any], future: "Future[Any]"
     ) -> Callable[[], None]:
         """Apply one change by itself; returns what tells its sender once the commit is through."""
         try:
-            with connection.begin_nested():
+            with self.database.explained(), connection.begin_nested():
                 result = change(connection)
         except Exception as error:  # the sender's own: it goes back to them
             failure = error

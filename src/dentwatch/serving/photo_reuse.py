@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, or_, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, func, or_, select
 
 from dentwatch.data.statistics import PhotoStatistics
-from dentwatch.records.database import Database
 from dentwatch.records.tables import inspection_photos, inspections
 from dentwatch.serving.hash_bands import HashBands
 
@@ -29,6 +28,30 @@ _PATIENCE_S = 3600.0  # how long an inspection that is missing or under way is a
 _BATCH = 20_000  # inspections read at a time
 _MOST = 20  # earlier submissions named for one photo
 _PLACES = 1 << 16  # an entry of the index is number × _PLACES + position
+
+# Made once: every inspection asks, and making a statement costs more than having it answered.
+_LAST = select(func.max(inspections.c.number))
+_PHOTOS = select(
+    inspections.c.number,
+    inspections.c.status,
+    inspection_photos.c.position,
+    inspection_photos.c.perceptual_hash,
+    inspection_photos.c.vehicle_id,
+).outerjoin_from(inspections, inspection_photos, inspection_photos.c.inspection_id == inspections.c.id)
+_NEWER = _PHOTOS.where(inspections.c.number.between(bindparam("first"), bindparam("last")))
+_THESE = _PHOTOS.where(inspections.c.number.in_(bindparam("numbers", expanding=True)))
+_OTHERS = (
+    select(
+        inspections.c.number,
+        inspection_photos.c.inspection_id,
+        inspection_photos.c.position,
+        inspection_photos.c.vehicle_id,
+    )
+    .join_from(inspection_photos, inspections, inspections.c.id == inspection_photos.c.inspection_id)
+    .where(inspection_photos.c.vehicle_id != bindparam("vehicle_id"))
+    .order_by(inspections.c.number, inspection_photos.c.position)
+)
+_SAME_FILE = _OTHERS.where(inspection_photos.c.photo_id == bindparam("photo_id")).limit(_MOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +77,14 @@ def is_distinctive(statistics: PhotoStatistics) -> bool:
 
 
 class ReuseIndex:
-    """Finds photos of other vehicles in ``database`` whose hashes differ in at most ``distance`` bits.
+    """Finds photos of other vehicles whose hashes differ in at most ``distance`` bits.
 
     A photo of which no vehicle is known is neither indexed nor looked for: nobody can say that the vehicle is another.
-    Threads may share an index; every process makes its own.
+    Threads may share an index; every process makes its own. The connections that it is given are of one database; what
+    they raise goes through.
     """
 
-    def __init__(self, database: Database, distance: int) -> None:
-        self._database = database
+    def __init__(self, distance: int) -> None:
         self._bands = HashBands(distance)
         self._reading = threading.Lock()  # one refresh at a time
         self._changing = (
@@ -73,27 +96,27 @@ class ReuseIndex:
     def __len__(self) -> int:
         return len(self._bands)
 
-    def refresh(self) -> int:
+    def refresh(self, connection: Connection) -> int:
         """Take in what was kept since the last time, by any process; the number of photos that are new.
 
-        The first call reads all. Raises :class:`dentwatch.errors.DatabaseError`.
+        The first call reads all.
         """
-        with self._reading, self._database.reading() as connection:
+        with self._reading:
             before = len(self._bands)
             now = time.monotonic()
             self._awaited = {number: since for number, since in self._awaited.items() if now - since < _PATIENCE_S}
             waiting = sorted(self._awaited)
             for start in range(0, len(waiting), _WINDOW):
-                self._take(connection, inspections.c.number.in_(waiting[start : start + _WINDOW]))
-            while self._take_newer(connection, now):
-                pass
+                self._take(connection.execute(_THESE, {"numbers": waiting[start : start + _WINDOW]}), now)
+            self._take_newer(connection, now)
             return len(self._bands) - before
 
-    def find(self, photo_id: str, own_hash: int | None, mirrored: int | None, vehicle_id: str | None) -> list[Reuse]:
+    def find(
+        self, connection: Connection, photo_id: str, own_hash: int | None, mirrored: int | None, vehicle_id: str | None
+    ) -> list[Reuse]:
         """Earlier submissions of a photo for other vehicles: same files first, then the most alike; 20 at most.
 
-        ``own_hash`` and ``mirrored`` are its ``perceptual_hashes``, None to look for the same file only. Raises
-        :class:`dentwatch.errors.DatabaseError`.
+        ``own_hash`` and ``mirrored`` are its ``perceptual_hashes``, None to look for the same file only.
         """
         if vehicle_id is None:
             return []
@@ -103,49 +126,30 @@ class ReuseIndex:
                 if value is not None:
                     for entry, bits in self._bands.find(value, _digest(vehicle_id), _MOST):
                         near[entry] = min(near.get(entry, (bits, is_mirrored)), (bits, is_mirrored))
-        with self._database.reading() as connection:
-            same = connection.execute(_others(vehicle_id, inspection_photos.c.photo_id == photo_id).limit(_MOST))
-            found = [_reuse(row, "exact") for row in same.mappings()]
-            alike = _rows(connection, vehicle_id, photo_id, near)
+        same = connection.execute(_SAME_FILE, {"photo_id": photo_id, "vehicle_id": vehicle_id})
+        found = [_reuse(row, "exact") for row in same.mappings()]
+        alike = _rows(connection, vehicle_id, photo_id, near)
         found += sorted(alike, key=lambda reuse: reuse.distance)
         return found[:_MOST]
 
-    def _take_newer(self, connection: Connection, now: float) -> bool:
-        """Read the next batch of inspections; False when there are none."""
-        numbers = list(
-            connection.scalars(
-                select(inspections.c.number)
-                .where(inspections.c.number > self._newest)
-                .order_by(inspections.c.number)
-                .limit(_BATCH)
-            )
-        )
-        if not numbers:
-            return False
-        first, last = self._newest + 1, numbers[-1]
-        # PostgreSQL gives numbers out before it commits, so a lower one may become visible after a higher one.
-        missing = set(range(max(first, last - _WINDOW), last)) - set(numbers)
-        self._awaited |= dict.fromkeys(missing, now)
-        self._take(connection, inspections.c.number.between(first, last), now)
-        self._newest = last
-        return True
+    def _take_newer(self, connection: Connection, now: float) -> None:
+        """Read the inspections that are newer than the newest that was read."""
+        last = connection.scalar(_LAST) or 0
+        while self._newest < last:
+            first, end = self._newest + 1, min(last, self._newest + _BATCH)
+            seen = self._take(connection.execute(_NEWER, {"first": first, "last": end}), now)
+            # PostgreSQL gives numbers out before it commits, so a lower one may become visible after a higher one.
+            self._awaited |= dict.fromkeys(set(range(max(first, last - _WINDOW), end)) - seen, now)
+            self._newest = end
 
-    def _take(self, connection: Connection, condition: Any, now: float | None = None) -> None:
-        """Index the photos of the inspections that meet a condition; ``now`` where they are read for the first time."""
-        columns = (
-            inspections.c.number,
-            inspections.c.status,
-            inspection_photos.c.position,
-            inspection_photos.c.perceptual_hash,
-            inspection_photos.c.vehicle_id,
-        )
-        joined = inspections.outerjoin(inspection_photos, inspection_photos.c.inspection_id == inspections.c.id)
+    def _take(self, rows: Iterable[Any], now: float) -> set[int]:
+        """Index the photos of inspections; returns the inspections' numbers."""
+        seen = set()
         hashes, vehicles, entries = [], [], []
-        for number, status, position, value, vehicle in connection.execute(
-            select(*columns).select_from(joined).where(condition)
-        ):
+        for number, status, position, value, vehicle in rows:
+            seen.add(number)
             if status == "pending":  # its hashes come when it is done
-                self._awaited.setdefault(number, time.monotonic() if now is None else now)
+                self._awaited.setdefault(number, now)
                 continue
             self._awaited.pop(number, None)
             if value is not None and vehicle is not None:
@@ -154,6 +158,7 @@ class ReuseIndex:
                 entries.append(number * _PLACES + position)
         with self._changing:
             self._bands.add(hashes, vehicles, entries)
+        return seen
 
 
 def _rows(connection: Connection, vehicle_id: str, photo_id: str, near: dict[int, tuple[int, bool]]) -> Iterable[Reuse]:
@@ -164,25 +169,11 @@ def _rows(connection: Connection, vehicle_id: str, photo_id: str, near: dict[int
         and_(inspections.c.number == entry // _PLACES, inspection_photos.c.position == entry % _PLACES)
         for entry in near
     ]
-    wanted = _others(vehicle_id, and_(inspection_photos.c.photo_id != photo_id, or_(*places)))
+    wanted = _OTHERS.where(inspection_photos.c.photo_id != photo_id, or_(*places))
     return [
         _reuse(row, "near", *near[row["number"] * _PLACES + row["position"]])
-        for row in connection.execute(wanted).mappings()
+        for row in connection.execute(wanted, {"vehicle_id": vehicle_id}).mappings()
     ]
-
-
-def _others(vehicle_id: str, condition: Any) -> Any:
-    return (
-        select(
-            inspections.c.number,
-            inspection_photos.c.inspection_id,
-            inspection_photos.c.position,
-            inspection_photos.c.vehicle_id,
-        )
-        .join_from(inspection_photos, inspections, inspections.c.id == inspection_photos.c.inspection_id)
-        .where(inspection_photos.c.vehicle_id != vehicle_id, condition)
-        .order_by(inspections.c.number, inspection_photos.c.position)
-    )
 
 
 def _reuse(row: RowMapping, kind: Literal["exact", "near"], distance: int = 0, mirrored: bool = False) -> Reuse:

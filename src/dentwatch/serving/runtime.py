@@ -42,7 +42,7 @@ class Runtime:
         self.service = InspectionService(settings, self.models)
         self.store = PhotoStore(settings.photo_store_url)
         self.ledger = Ledger(self.database)
-        self.reuse = ReuseIndex(self.database, settings.data.near_duplicate_distance)
+        self.reuse = ReuseIndex(settings.data.near_duplicate_distance)
         self.prices = read_table(path_in_use(settings))
         self.shadow = Shadow(self.models, self.ledger)
         self.intake = Intake(settings, self.service, self.ledger, self.prices, self.reuse, self.shadow)

@@ -9,9 +9,9 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dentwatch.errors import SettingsError
+from dentwatch.serving.connection import Connection
 from dentwatch.serving.workers import CLOSED, READY
 
 DRAIN_SECONDS = 30
@@ -130,10 +130,10 @@ class _ChannelServer(uvicorn.Server):
         return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
 
-def _counting(channel: socket.socket) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol, which says on ``channel`` when its connection has ended."""
+def _counting(channel: socket.socket) -> type[Connection]:
+    """The protocol of connections that say on ``channel`` when they have ended."""
 
-    class Counted(HttpToolsProtocol):
+    class Counted(Connection):
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             _tell_closed(channel)
