@@ -65,15 +65,19 @@ class RunningProcesses:
 
     def measure(self, _route: Route, photos: PhotoSet, _connections: int, seconds: float) -> Measured:
         """Both processes go through the photos for ``seconds``; there are no connections."""
+        children = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+        with MemoryWatch(*children) as memory:
+            load = self.work_on(photos, seconds)
+        return Measured(load, memory.peak)
+
+    def work_on(self, photos: PhotoSet, seconds: float) -> Load:
+        """What both processes answer about the photos in ``seconds``."""
         begin = time.perf_counter() + 0.2  # by then both have received the photos
         tasks = [
             self._pool.submit(_work, photos.jpegs, self._side, number * len(photos.jpegs) // WORKERS, begin, seconds)
             for number in range(WORKERS)
         ]
-        children = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
-        with MemoryWatch(*children) as memory:
-            exchanges = [exchange for task in tasks for exchange in task.result()]
-        return Measured(Load(exchanges, seconds, 0.0), memory.peak)
+        return Load([exchange for task in tasks for exchange in task.result()], seconds, 0.0)
 
 
 _engines: list[Engine] = []

@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--route", default="/invocations", help="path that is asked (default: /invocations)")
     parser.add_argument("--photos", choices=(LARGE, SMALL), default=LARGE)
     parser.add_argument("--rate", type=float, help="requests per second, instead of a share of the measured limit")
-    parser.add_argument("--calibrate", type=float, default=15.0, help="seconds in which the limit is measured")
+    parser.add_argument("--calibrate", type=float, default=5.0, help="seconds in which the limit is measured")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for photos, logs and Dentwatch's home")
 
 

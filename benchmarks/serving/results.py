@@ -30,29 +30,38 @@ class Workload:
 
 @dataclass(slots=True)
 class Cell:
-    """One route under one workload: what each round measured, and ``f1`` of its answers against a full decode."""
+    """One route under one workload: what each slice of time measured, what of the limit each came to, and ``f1``.
+
+    ``f1`` compares the answers with those after a full decode.
+    """
 
     rounds: list[Measured] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
     f1: float | None = None
 
     @property
     def per_second(self) -> float:
-        """Photos per second: the median of the rounds."""
+        """Photos per second: the median of the slices."""
         return statistics.median(measured.load.per_second for measured in self.rounds)
 
+    @property
+    def share(self) -> float:
+        """What of the limit that is, the limit having been measured just before and after: the median of the slices."""
+        return statistics.median(self.shares)
+
     def milliseconds(self, share: float) -> float:
-        """A percentile of the latency over all rounds."""
+        """A percentile of the latency over all slices."""
         answered = [one.seconds for measured in self.rounds for one in measured.load.answered]
         return percentile(answered, share) * 1000
 
     @property
     def errors(self) -> int:
-        """Requests that were not answered with success, over all rounds."""
+        """Requests that were not answered with success, over all slices."""
         return sum(measured.load.errors for measured in self.rounds)
 
     @property
     def peak_mb(self) -> float:
-        """The most memory that any round saw, in MB (10⁶ bytes)."""
+        """The most memory that any slice saw, in MB (10⁶ bytes)."""
         return max(measured.peak for measured in self.rounds) / MEGABYTE
 
     @property
@@ -65,7 +74,9 @@ class Cell:
         """For JSON."""
         return {
             "photos_per_second": self.per_second,
-            "photos_per_second_rounds": [measured.load.per_second for measured in self.rounds],
+            "photos_per_second_slices": [measured.load.per_second for measured in self.rounds],
+            "share_of_limit": self.share,
+            "share_of_limit_slices": self.shares,
             "p50_ms": self.milliseconds(0.5),
             "p95_ms": self.milliseconds(0.95),
             "p99_ms": self.milliseconds(0.99),
@@ -98,8 +109,8 @@ def vars_of(workload: Workload) -> dict[str, Any]:
     return {"photos": workload.photos, "connections": workload.connections}
 
 
-def show(console: Console, workload: Workload, rows: Sequence[Row], limit: str) -> None:
-    """Print the rows under ``workload``; speeds are also given as a share of the system ``limit``'s."""
+def show(console: Console, workload: Workload, rows: Sequence[Row]) -> None:
+    """Print the rows under ``workload``."""
     table = Table(title=workload.title, title_justify="left")
     table.add_column("system", no_wrap=True)
     for name in (
@@ -115,9 +126,8 @@ def show(console: Console, workload: Workload, rows: Sequence[Row], limit: str) 
         "client",
     ):
         table.add_column(name, justify="right")
-    whole = next((row.cells[workload].per_second for row in rows if row.system == limit and _has(row, workload)), None)
     for row in rows:
-        table.add_row(row.title, *(_figures(row.cells[workload], whole) if _has(row, workload) else ("–",)))
+        table.add_row(row.title, *(_figures(row.cells[workload]) if _has(row, workload) else ("–",)))
     console.print(table)
     for row in rows:
         if row.note:
@@ -128,11 +138,11 @@ def _has(row: Row, workload: Workload) -> bool:
     return workload in row.cells and bool(row.cells[workload].rounds)
 
 
-def _figures(cell: Cell, whole: float | None) -> Iterable[str]:
+def _figures(cell: Cell) -> Iterable[str]:
     median, tail = cell.milliseconds(0.5), cell.milliseconds(0.99)
     return (
         f"{cell.per_second:.1f}",
-        f"{cell.per_second / whole:.0%}" if whole else "–",
+        f"{cell.share:.0%}",
         f"{median:.0f}",
         f"{cell.milliseconds(0.95):.0f}",
         f"{tail:.0f}",

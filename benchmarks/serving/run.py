@@ -7,7 +7,8 @@
     python benchmarks/serving/run.py --only limit dentwatch --seconds 20
 
 The systems take turns: in each round every system is started, warmed up, measured under each workload and stopped, the
-order turned by one from round to round. README.md says what the rows mean.
+order turned by one from round to round. A machine's speed changes from one second to the next, so a measurement is made
+in slices of two seconds, and before and after each the limit is measured, too. README.md says what the rows mean.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from answers import Found, agreement, reference
 from environments import PeerError, peers, versions
-from limit import InProcess
+from limit import InProcess, RunningProcesses
 from loading import CACHE
 from photos import LARGE, SMALL, PhotoSet, photo_set
 from processes import ServerError, end_in_order_on_sigterm
@@ -32,16 +33,20 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.detector import Detector
 from dentwatch.serving.models import starter
 
+SLICE_SECONDS = 2.0
 WORKLOADS = (Workload(LARGE, 8), Workload(SMALL, 8), Workload(LARGE, 32))
 
 
 class Benchmark:
-    """The systems, the photos and what has been found so far."""
+    """The systems, the photos and what has been found so far; ``limit`` runs all the while, and mostly waits."""
 
-    def __init__(self, systems: Sequence[System], bundle: ModelBundle, cache: Path, seconds: float) -> None:
+    def __init__(
+        self, systems: Sequence[System], limit: RunningProcesses, bundle: ModelBundle, cache: Path, seconds: float
+    ) -> None:
         self.rows = {(system.key, route): Row(system.key, route.title) for system in systems for route in system.routes}
         self._systems = list(systems)
-        self._seconds = seconds
+        self._limit = limit
+        self._slices = max(1, round(seconds / SLICE_SECONDS))
         self._photos: dict[str, PhotoSet] = {kind: photo_set(kind, cache) for kind in (LARGE, SMALL)}
         detector = Detector(bundle)
         self._due = {kind: reference(detector, photos.jpegs) for kind, photos in self._photos.items()}
@@ -71,14 +76,21 @@ class Benchmark:
                 cell = row.cells.setdefault(workload, Cell())
                 if number == 0:
                     cell.f1 = self._f1(running.answers(route, photos), workload.photos)
-                running.measure(route, photos, workload.connections, min(2.0, self._seconds))
-                cell.rounds.append(running.measure(route, photos, workload.connections, self._seconds))
-                told = (
-                    f"round {number + 1}: {row.title}, {workload.title}: {cell.rounds[-1].load.per_second:.1f} photos/s"
-                )
-                print(told, file=sys.stderr, flush=True)
+                running.measure(route, photos, workload.connections, SLICE_SECONDS)
+                before = self._limit_now(photos)
+                for _ in range(self._slices):
+                    cell.rounds.append(running.measure(route, photos, workload.connections, SLICE_SECONDS))
+                    after = self._limit_now(photos)
+                    cell.shares.append(cell.rounds[-1].load.per_second / ((before + after) / 2))
+                    before = after
+                told = f"{cell.per_second:.1f} photos/s, {cell.share:.0%} of the limit so far"
+                print(f"round {number + 1}: {row.title}, {workload.title}: {told}", file=sys.stderr, flush=True)
         except (UnavailableError, ServerError) as error:
             row.note = f"not available: {error}"
+
+    def _limit_now(self, photos: PhotoSet) -> float:
+        """Photos per second of the limit at this moment."""
+        return self._limit.work_on(photos, SLICE_SECONDS).per_second
 
     def _f1(self, answers: list[list[Found]], kind: str) -> float:
         return agreement(answers, self._due[kind])
@@ -96,13 +108,14 @@ def main() -> None:
         print(
             f"This machine is busy (load {before['load_average_before']}): do not trust the figures.", file=sys.stderr
         )
-    benchmark = Benchmark(chosen, bundle, options.cache, options.seconds)
-    for number in range(options.rounds):
-        benchmark.round(number)
+    with InProcess(bundle, reduced=True).start() as limit:
+        benchmark = Benchmark(chosen, limit, bundle, options.cache, options.seconds)
+        for number in range(options.rounds):
+            benchmark.round(number)
     rows = list(benchmark.rows.values())
     console = Console(width=150)
     for workload in WORKLOADS:
-        show(console, workload, rows, "limit")
+        show(console, workload, rows)
     document = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": before,
@@ -119,7 +132,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Dentwatch beside other servers, on this machine, in one run.")
-    parser.add_argument("--quick", action="store_true", help="one round of 2 seconds: shows only that it works")
+    parser.add_argument("--quick", action="store_true", help="one round of one slice: shows only that it works")
     parser.add_argument("--only", nargs="+", metavar="SYSTEM", help="systems to measure (default: all)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each")
@@ -133,7 +146,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="file for the document; default: serving.json in the cache")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds = 1, min(2.0, options.seconds)
+        options.rounds, options.seconds = 1, SLICE_SECONDS
     options.json = options.json or options.cache / "serving.json"
     return options
 

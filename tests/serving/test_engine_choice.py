@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from rectangles import SIDE, rectangle_graph, rectangles_rgb, write_bundle
 from running_service import serving
@@ -13,9 +14,10 @@ from running_service import serving
 from dentwatch.errors import MissingExtraError, ModelError
 from dentwatch.records.model_bundle import ModelBundle, Preprocessing
 from dentwatch.serving.engine import Engine
-from dentwatch.serving.engines import choice, int8, openvino
+from dentwatch.serving.engines import choice, comparison, int8, openvino
 from dentwatch.serving.engines.check_photos import SCENES, check_images
 from dentwatch.serving.engines.choice import choose
+from dentwatch.serving.engines.comparison import compare_apart
 from dentwatch.serving.engines.contract import Answer
 from dentwatch.serving.engines.openvino import OpenVino
 from dentwatch.serving.engines.parity import BOX_TOLERANCE, SCORE_TOLERANCE, agreement, difference
@@ -160,6 +162,48 @@ def test_processes_that_share_a_folder_agree(
     assert choose(bundle, EITHER, tmp_path / "elsewhere").name == "onnxruntime"
 
 
+@has_openvino
+def test_a_comparison_apart_is_told_once_and_read_by_all(
+    bundle: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        compare_apart(bundle, EITHER, tmp_path)
+    assert caplog.text.count(f"The engine of {bundle.name} is ") == 1
+    [written] = tmp_path.glob("*.engine")
+    monkeypatch.setattr(choice, "_best", lambda *_: pytest.fail("it is known already"))
+    assert choose(bundle, EITHER, tmp_path).name == written.read_text()
+    compare_apart(bundle, ServingSettings(engine="onnxruntime"), tmp_path / "unused")
+    assert not (tmp_path / "unused").exists()  # there was nothing to compare
+
+
+@has_openvino
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("#!/bin/sh\necho 'no such instruction' >&2; exit 132", "no such instruction"),
+        ("#!/bin/sh\nkill -SEGV $$", "SIGSEGV"),
+        ("#!/bin/sh\necho 'not what was asked'", "Expecting value"),
+        ("#!/bin/sh\nexit 0", "index out of range"),
+    ],
+)
+def test_a_comparison_that_breaks_down_leaves_the_reference(
+    program: str,
+    said: str,
+    bundle: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "python").write_text(program)
+    (tmp_path / "python").chmod(0o755)
+    with monkeypatch.context() as broken:
+        broken.setattr(comparison.sys, "executable", str(tmp_path / "python"))
+        compare_apart(bundle, OTHER, tmp_path / "engines")
+    assert f"the reference runs {bundle.name}" in caplog.text
+    assert said in caplog.text
+    assert choose(bundle, OTHER, tmp_path / "engines").name == "onnxruntime"
+
+
 def test_eight_bits_that_move_the_boxes_are_refused(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     settings = ServingSettings(engine="onnxruntime", int8=True)
     assert choose(starter(), settings, tmp_path / "engines").name == "onnxruntime"
@@ -218,3 +262,13 @@ def test_the_service_says_which_engine_answers(bundle: ModelBundle, tmp_path: Pa
         assert service.client.get("/healthz").json()["engine"] == "openvino"
     log = (tmp_path / "log").read_text()
     assert log.count(f"The engine of {bundle.name} is openvino") == 1  # one worker looked, the other one read
+
+
+@has_openvino
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_only_processes_that_run_openvino_have_it_in_memory(bundle: ModelBundle, tmp_path: Path) -> None:
+    with serving(bundle, tmp_path / "home", tmp_path / "log", workers=2, engine="auto") as service:
+        chosen = service.client.get("/healthz").json()["engine"]
+        children = psutil.Process(service.process.pid).children(recursive=True)
+        mapped = ["libopenvino" in Path(f"/proc/{child.pid}/maps").read_text() for child in children]
+    assert sum(mapped) == (2 if chosen == "openvino" else 0)

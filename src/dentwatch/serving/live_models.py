@@ -19,6 +19,7 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.rollouts import Rollout
 from dentwatch.serving import metrics
 from dentwatch.serving.engines.choice import choose
+from dentwatch.serving.engines.comparison import compare_apart
 from dentwatch.serving.inspection import Inspector
 from dentwatch.serving.models import resolve
 from dentwatch.serving.quality_gate import QualityGate
@@ -178,6 +179,8 @@ class LiveModels:
         """A model ready to answer: it has seen one grey picture, so that its first photo is not its slowest."""
         QualityGate.of(bundle)  # else each of its inspections would fail for it
         serving = self._settings.serving
+        if self._engines is not None:
+            compare_apart(bundle, serving, self._engines)
         network = choose(bundle, serving, self._engines)
         inspector = Inspector(bundle, threads=serving.threads, max_pixels=serving.max_pixels, network=network)
         inspector.warm_up()

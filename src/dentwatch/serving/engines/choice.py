@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,14 +85,27 @@ def choose(bundle: ModelBundle, settings: ServingSettings, folder: Path | None =
     check(settings)
     if not (others := _others(settings)):
         return OnnxRuntime(bundle, settings.threads)
-    with _place(folder) as place, (place / f"{bundle.fingerprint}.engine").open("a+") as chosen:
-        fcntl.flock(chosen, fcntl.LOCK_EX)  # until it is closed: the others wait, and then read
-        chosen.seek(0)
+    with _place(folder) as place, _written(bundle, place) as chosen:
         if name := chosen.read():
             return _loaded(name, bundle, settings, place)
         network = _best(bundle, settings, others, place)
         chosen.write(network.name)
     return network
+
+
+def is_open(bundle: ModelBundle, settings: ServingSettings, folder: Path) -> bool:
+    """Whether :func:`choose` would have to compare engines."""
+    if not _others(settings):
+        return False
+    with _place(folder) as place, _written(bundle, place) as chosen:
+        return not chosen.read()
+
+
+def write_down_reference(bundle: ModelBundle, folder: Path) -> None:
+    """Let all processes that share ``folder`` run ``bundle`` with the reference, where nothing is written yet."""
+    with _place(folder) as place, _written(bundle, place) as chosen:
+        if not chosen.read():
+            chosen.write(onnx_runtime.NAME)
 
 
 def _others(settings: ServingSettings) -> list[str]:
@@ -108,6 +122,15 @@ def _place(folder: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="dentwatch-engine-") as own:
         yield Path(own)
+
+
+@contextmanager
+def _written(bundle: ModelBundle, place: Path) -> Iterator[TextIO]:
+    """Where it is written which engine runs ``bundle``; whoever else asks waits until the block ends."""
+    with (place / f"{bundle.fingerprint}.engine").open("a+") as chosen:
+        fcntl.flock(chosen, fcntl.LOCK_EX)
+        chosen.seek(0)
+        yield chosen
 
 
 def _loaded(name: str, bundle: ModelBundle, settings: ServingSettings, place: Path) -> Network:
