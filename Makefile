@@ -24,8 +24,8 @@ check: $(READY)
 $(READY): requirements.lock pyproject.toml setup.py $(wildcard src/dentwatch/data/dc_jpeg/*) src/dentwatch/monitoring/drift/recursion.c
 	@echo "Setting up $(VENV): a few minutes the first time (PyTorch is large)."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c requirements.lock torch torchvision
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements.lock torch torchvision
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 

@@ -43,7 +43,7 @@ def registry(home: Path, empty_tracking_database: Path, tmp_path: Path) -> Regis
     return registry
 
 
-def _until(true: Callable[[], bool], seconds: float = 10) -> None:
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
