@@ -20,13 +20,15 @@ check: $(READY)
 
 # The lock names every package but the libraries that PyTorch asks for itself, which differ from machine to machine, and
 # opencv-python, which LibreYOLO asks for and which opencv-python-headless stands in for (both write the same files, and
-# only the headless one starts on a machine without a screen).
+# only the headless one starts on a machine without a screen). All cores compile the packages to bytecode, where pip would
+# take one; a few packages carry files that are not for this Python, and those stay as they are.
 $(READY): requirements.lock pyproject.toml setup.py $(wildcard src/dentwatch/data/dc_jpeg/*) src/dentwatch/monitoring/drift/recursion.c
 	@echo "Setting up $(VENV): a few minutes the first time (PyTorch is large)."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements.lock torch torchvision
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c requirements.lock torch torchvision
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $(READY)
 
 lock:  ## Resolve the newest versions anew into requirements.lock.
