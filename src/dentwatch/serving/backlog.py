@@ -23,7 +23,9 @@ _LOOK_SECONDS = 2.0  # another process may have accepted one and died
 _LEASE = timedelta(seconds=15)  # an inspection of a process that died waits this long for another
 _RENEW_SECONDS = 5.0
 _FORGET_SECONDS = 600.0  # between looks for keys to forget
-_MOST_ATTEMPTS = 3  # an inspection that ends the process each time must not go on doing so
+_MOST_ATTEMPTS = (
+    10  # an inspection that ends the process each time must not go on doing so; kills that hit it by chance are fewer
+)
 
 _log = logging.getLogger(__name__)
 
