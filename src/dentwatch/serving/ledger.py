@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from dentwatch.errors import DatabaseError
 from dentwatch.records.database import Database
 from dentwatch.serving import metrics
 
@@ -87,6 +88,8 @@ class Ledger:
             with self.database.writing() as connection:
                 result = change(connection)
         except Exception as error:
+            if isinstance(error, DatabaseError):
+                _log.error("A change could not be kept: %s", error)
             future.set_exception(error)
         else:
             future.set_result(result)

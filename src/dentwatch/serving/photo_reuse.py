@@ -139,7 +139,7 @@ class ReuseIndex:
             first, end = self._newest + 1, min(last, self._newest + _BATCH)
             seen = self._take(connection.execute(_NEWER, {"first": first, "last": end}), now)
             # PostgreSQL gives numbers out before it commits, so a lower one may become visible after a higher one.
-            self._awaited |= dict.fromkeys(set(range(max(first, last - _WINDOW), end)) - seen, now)
+            self._awaited |= dict.fromkeys(set(range(max(first, last - _WINDOW), end + 1)) - seen, now)
             self._newest = end
 
     def _take(self, rows: Iterable[Any], now: float) -> set[int]:

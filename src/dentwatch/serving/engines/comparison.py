@@ -15,7 +15,7 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.engines import choice
 from dentwatch.settings import ServingSettings
 
-_PATIENCE_SECONDS = 120.0  # a comparison takes two or three
+_PATIENCE_SECONDS = 120.0  # for a comparison and the start of a process
 
 _log = logging.getLogger(__name__)
 
