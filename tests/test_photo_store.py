@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_an_emptied_file_is_written_again(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert store.put(b"photo") == photo_id
     assert store.get(photo_id) == b"photo"
+
+
+def test_a_photo_that_is_there_already_is_on_the_disk_when_it_has_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PhotoStore(str(tmp_path))
+    photo_id = store.put(b"photo", durable=False)
+    synced: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    store.put(b"photo", durable=False)
+    assert not synced
+    store.put(b"photo")
+    path = store.local_path(photo_id)
+    assert path is not None
+    assert synced == {path.stat().st_ino, path.parent.stat().st_ino}
 
 
 def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path) -> None:

@@ -113,6 +113,9 @@ class PhotoStore:
         try:
             # A power cut can leave an empty file behind its name; the size tells it from a whole one.
             if os.stat(path).st_size == len(data):  # noqa: PTH116 (Path.stat costs twice as much, once per photo)
+                if durable:  # whoever wrote it may still be waiting for the disk, or may not have waited at all
+                    sync_path(path)
+                    sync_path(os.path.dirname(path))  # noqa: PTH120
                 return
         except FileNotFoundError:
             pass
@@ -141,14 +144,14 @@ def write_atomically(temporary: Path, path: Path, data: bytes, *, durable: bool 
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
+        sync_path(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable, where the system knows how (POSIX)."""
+def sync_path(path: str | Path) -> None:
+    """Make a file's bytes, or the names in a folder, durable, where the system knows how (POSIX)."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import fsspec
 
 from dentwatch.errors import DatasetError
-from dentwatch.records.photos import sync_folder, write_atomically
+from dentwatch.records.photos import sync_path, write_atomically
 
 _SCRATCH = ".scratch-"
 
@@ -85,7 +85,7 @@ class Place:
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
         file.replace(path)
-        sync_folder(path.parent)
+        sync_path(path.parent)
 
     def remove(self, relative: str) -> None:
         """Remove a file or folder if it is there."""
