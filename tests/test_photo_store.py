@@ -61,6 +61,19 @@ def test_a_photo_that_is_there_already_is_on_the_disk_when_it_has_to_be(
     assert synced == {path.stat().st_ino, path.parent.stat().st_ino}
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
+@pytest.mark.parametrize(
+    ("durable", "cached", "leaves"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_a_photo_leaves_the_page_cache_where_nobody_will_read_it_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool, cached: bool, leaves: bool
+) -> None:
+    advised: list[int] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *asked: advised.append(asked[3]))
+    PhotoStore(str(tmp_path)).put(b"photo", durable=durable, cached=cached)
+    assert advised == ([os.POSIX_FADV_DONTNEED] if leaves else [])
+
+
 def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "photos").write_text("a file, not a folder")
     with pytest.raises(DataError, match="cannot be written"):

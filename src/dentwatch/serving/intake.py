@@ -117,7 +117,7 @@ class Intake:
         self.check_room()
         note(ask.request.id)
         start = time.perf_counter()
-        storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
+        storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data, False) for upload in ask.uploads))
         try:
             inspector, looked = await self._examined(photos, ask.request)
             photo_ids = await storing
@@ -137,7 +137,9 @@ class Intake:
         await self._service.check(_photos_of(ask))
         self.check_room()
         note(ask.request.id)
-        photo_ids = await asyncio.gather(*(self.in_thread(self._keep_photo, upload.data) for upload in ask.uploads))
+        photo_ids = await asyncio.gather(
+            *(self.in_thread(self._keep_photo, upload.data, True) for upload in ask.uploads)
+        )
         photos = [KeptPhoto(photo_id, upload.name) for photo_id, upload in zip(photo_ids, ask.uploads, strict=True)]
         request = replace(ask.request, traceparent=carried())
         return await self._commit(ask, photo_ids, request.kept(photos))
@@ -282,11 +284,11 @@ class Intake:
             ]
         )
 
-    def _keep_photo(self, data: bytes) -> str:
+    def _keep_photo(self, data: bytes, read_soon: bool) -> str:
         try:
             with stage("store") as span:
                 span.set_attribute("dentwatch.photo.bytes", len(data))
-                return self._store.put(data)
+                return self._store.put(data, cached=read_soon)
         except DataError as error:
             raise _cannot_keep("photos", "The photo store cannot be written.") from error
 
