@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dentwatch.data.decoding import DecodedPhoto, decode
 from dentwatch.data.shrinking import shrink
-from dentwatch.data.statistics import STATISTICS_SIDE, PhotoStatistics, lighting, photo_statistics
+from dentwatch.data.statistics import STATISTIC_NAMES, STATISTICS_SIDE, PhotoStatistics, lighting, photo_statistics
 from dentwatch.errors import PhotoError
 from dentwatch.records.detections import Detection
 from dentwatch.records.model_bundle import ModelBundle
@@ -133,7 +133,7 @@ def _ahead(
 
 def _brief(statistics: PhotoStatistics) -> dict[str, float | str]:
     """The statistics as an answer shows them: three digits after the point are plenty."""
-    figures = {name: round(float(value), 3) for name, value in asdict(statistics).items()}
+    figures = {name: round(float(getattr(statistics, name)), 3) for name in STATISTIC_NAMES}
     return {"lighting": lighting(statistics), **figures}
 
 
