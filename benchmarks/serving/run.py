@@ -8,7 +8,8 @@
 
 The systems take turns: in each round every system is started, warmed up, measured under each workload and stopped, the
 order turned by one from round to round. A machine's speed changes from one second to the next, so a measurement is made
-in slices of two seconds, and before and after each the limit is measured, too. README.md says what the rows mean.
+in slices of two seconds (eight with 32 connections), and before and after each the limit is measured, too. README.md
+says what the rows mean.
 """
 
 import argparse
@@ -46,7 +47,7 @@ class Benchmark:
         self.rows = {(system.key, route): Row(system.key, route.title) for system in systems for route in system.routes}
         self._systems = list(systems)
         self._limit = limit
-        self._slices = max(1, round(seconds / SLICE_SECONDS))
+        self._seconds = seconds
         self._photos: dict[str, PhotoSet] = {kind: photo_set(kind, cache) for kind in (LARGE, SMALL)}
         detector = Detector(bundle)
         self._due = {kind: reference(detector, photos.jpegs) for kind, photos in self._photos.items()}
@@ -76,10 +77,12 @@ class Benchmark:
                 cell = row.cells.setdefault(workload, Cell())
                 if number == 0:
                     cell.f1 = self._f1(running.answers(route, photos), workload.photos)
-                running.measure(route, photos, workload.connections, SLICE_SECONDS)
+                # What is under way at the end of a slice does not count: the more it is, the longer the slice.
+                slice_seconds = SLICE_SECONDS * max(1.0, workload.connections / 8)
+                running.measure(route, photos, workload.connections, slice_seconds)
                 before = self._limit_now(photos)
-                for _ in range(self._slices):
-                    cell.rounds.append(running.measure(route, photos, workload.connections, SLICE_SECONDS))
+                for _ in range(max(1, round(self._seconds / slice_seconds))):
+                    cell.rounds.append(running.measure(route, photos, workload.connections, slice_seconds))
                     after = self._limit_now(photos)
                     cell.shares.append(cell.rounds[-1].load.per_second / ((before + after) / 2))
                     before = after
