@@ -78,7 +78,7 @@ class Benchmark:
                 if number == 0:
                     cell.f1 = self._f1(running.answers(route, photos), workload.photos)
                 # What is under way at the end of a slice does not count: the more it is, the longer the slice.
-                slice_seconds = SLICE_SECONDS * max(1.0, workload.connections / 8)
+                slice_seconds = SLICE_SECONDS * workload.connections / 8
                 running.measure(route, photos, workload.connections, slice_seconds)
                 before = self._limit_now(photos)
                 for _ in range(max(1, round(self._seconds / slice_seconds))):

@@ -82,8 +82,7 @@ class Place:
             return
         path = Path(self.path(relative))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+        sync_path(file)
         file.replace(path)
         sync_path(path.parent)
 
