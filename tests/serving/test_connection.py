@@ -5,6 +5,7 @@ import hashlib
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,7 +31,10 @@ class Running:
 
 
 def application(running: list[Running]) -> Any:
-    """Tells a body's digest and the sizes of its pieces; refuses what goes to /refused, before it reads it."""
+    """Tells a body's digest and the sizes of its pieces.
+
+    Refuses what goes to /refused before it reads it, and to /refused-later when it has read the first piece.
+    """
 
     async def answer(request: Request) -> Response:
         if request.url.path == "/refused":
@@ -38,6 +42,8 @@ def application(running: list[Running]) -> Any:
         digest, pieces = hashlib.sha256(), []
         try:
             async for piece in request.stream():
+                if request.url.path == "/refused-later":
+                    return Response(status_code=413)
                 digest.update(piece)
                 pieces.append(len(piece))
         except ClientDisconnect:
@@ -59,7 +65,7 @@ def served(loop: str) -> Iterator[Running]:
     known: list[Running] = []
     listener = socket.create_server(("127.0.0.1", 0))
     known.append(Running(listener.getsockname()[:2]))
-    config = uvicorn.Config(application(known), http=Connection, loop=loop, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = uvicorn.Config(application(known), http=Connection, loop=loop, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     factory = config.get_loop_factory()
 
@@ -136,6 +142,27 @@ def test_a_photo_is_one_piece(client: socket.socket) -> None:
     assert [size for size in told["pieces"] if size] == [len(body)]
 
 
+def test_a_photo_takes_its_memory_once(client: socket.socket) -> None:
+    body = body_of(15_000_000)
+    tracemalloc.start()
+    try:
+        client.sendall(head_of(len(body)) + body[:50_000])
+        client.sendall(memoryview(body)[50_000:])
+        assert is_about(answer_on(client), body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(body) < peak < 1.2 * len(body)
+
+
+def test_head_and_body_of_an_answer_come_together(client: socket.socket) -> None:
+    for _ in range(5):
+        client.sendall(head_of(3) + b"abc")
+        head, _, body = client.recv(1 << 16).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert json.loads(body)["pieces"][0] == 3
+
+
 @pytest.mark.parametrize("cut", [1, 100, LARGE_BYTES, LARGE_BYTES + 7, 200_000])
 def test_a_body_that_comes_bit_by_bit_arrives_whole(client: socket.socket, cut: int) -> None:
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -169,10 +196,11 @@ def test_a_body_of_unknown_length_arrives_whole(client: socket.socket) -> None:
     assert is_about(answer_on(client), body)
 
 
-@pytest.mark.parametrize("length", [100, 100_000, 5_000_000, MOST_BYTES + 100])
-def test_what_is_refused_unread_leaves_the_connection_usable(client: socket.socket, length: int) -> None:
+@pytest.mark.parametrize("path", ["/refused", "/refused-later"])
+@pytest.mark.parametrize("length", [100, 100_000, 5_000_000, 2 * MOST_BYTES + 100])
+def test_what_is_refused_unread_leaves_the_connection_usable(client: socket.socket, length: int, path: str) -> None:
     for _ in range(2):
-        client.sendall(head_of(length, "/refused") + body_of(length))
+        client.sendall(head_of(length, path) + body_of(length))
         assert answer_on(client)[0] == 413
     body = body_of(150_000, 9)
     client.sendall(head_of(len(body)) + body)

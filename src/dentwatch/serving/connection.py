@@ -1,11 +1,13 @@
-"""HTTP connections on which a photo of megabytes reaches the application in one piece.
+"""HTTP connections on which a photo of megabytes reaches the application in one piece, and is copied once.
 
-uvicorn hands a body on in pieces of at most 256 KB, stops reading after each, and copies it once more: with a photo of
-12 megapixels that takes a good part of the time that decoding it takes.
+uvicorn hands a body on in pieces of at most 256 KB, stops reading after each, and copies it three times more: with a
+photo of 12 megapixels that takes a good part of the time that decoding it takes.
 """
 
-from dataclasses import dataclass, field
+import asyncio
+from io import BytesIO
 
+import httptools
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -13,58 +15,39 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 MOST_BYTES = 1 << 24
 """What is handed on at a time; hardly a photo has more."""
 
-
-@dataclass
-class _Body:
-    """What has come of the body of the request of ``cycle``, and whether the application waits for it."""
-
-    cycle: RequestResponseCycle
-    is_awaited: bool = False
-    pieces: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-    def hand_on(self) -> None:
-        """Let the application have what has come."""
-        # The cycle makes bytes of its body when it is asked for it, and bytes of bytes are no copy.
-        untaken = [bytes(self.cycle.body)] if self.cycle.body else []
-        self.cycle.body = b"".join([*untaken, *self.pieces])  # type: ignore[assignment]
-        self.pieces, self.size, self.is_awaited = [], 0, False
-        self.cycle.message_event.set()
+_NO_ROOM = memoryview(b"")
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, except that a body whose length is known is handed on whole, or in pieces of 16 MB.
 
     As with uvicorn, little is received before the application asks for it, so a request that is refused for its headers
-    takes no memory.
+    takes no memory. An answer's head leaves together with the first part of its body.
     """
 
-    _body: _Body | None = None  # of the request that is coming in, unless it is small or of an unknown length
+    _body: "_Body | None" = None  # of the request that is coming in, unless it is small or of an unknown length
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(_HeadWithBody(transport, self.loop))  # type: ignore[arg-type]
 
     def on_headers_complete(self) -> None:
         """Begin a request."""
         super().on_headers_complete()
         sizes = [int(value) for name, value in self.headers if name == b"content-length"]
-        self._body = self._awaiting(self.cycle) if sizes and sizes[0] > HIGH_WATER_LIMIT else None
+        is_large = bool(sizes) and sizes[0] > HIGH_WATER_LIMIT and not self.parser.should_upgrade()
+        self._body = _Body(self, self.cycle, sizes[0]) if is_large else None
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        coming = self._body
-        if coming is None or coming.cycle.response_complete:  # nobody waits for it any more
+        if self._body is None or self.cycle.response_complete:  # nobody waits for it any more
             super().on_body(body)
-            return
-        coming.pieces.append(body)
-        coming.size += len(body)
-        if coming.is_awaited and coming.size >= MOST_BYTES:
-            coming.hand_on()
-        if not coming.is_awaited and coming.size > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
+        else:
+            self._body.add(body)
 
     def on_message_complete(self) -> None:
         """End the request's body."""
-        if self._body is not None:
-            self._body.hand_on()
-            self._body = None
+        self._body = None
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -72,13 +55,136 @@ class Connection(HttpToolsProtocol):
         self._body = None
         super().connection_lost(exc)
 
-    def _awaiting(self, cycle: RequestResponseCycle) -> _Body:
-        body = _Body(cycle)
-        receive = cycle.receive
+    def is_receiving(self, body: "_Body") -> bool:
+        """Whether more of ``body`` is to come."""
+        return self._body is body and not self.transport.is_closing()
 
-        async def awaited() -> ASGIReceiveEvent:
-            body.is_awaited = True
-            return await receive()
+    def data_passed_by(self, *, is_last: bool) -> None:
+        """Note that a part of a body came which the parser does not know about; after the last it starts afresh."""
+        self._unset_keepalive_if_required()
+        if is_last:
+            self.transport.set_protocol(self)
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.on_message_complete()
 
-        cycle.receive = awaited  # type: ignore[method-assign]
-        return body
+
+class _Body(asyncio.BufferedProtocol):
+    """The body of the request of ``cycle``, of ``length`` bytes.
+
+    It comes through the parser of ``connection`` until the application waits for it. Then this takes the connection's
+    place at the transport, and the rest comes straight into the piece that the application will get.
+    """
+
+    def __init__(self, connection: Connection, cycle: RequestResponseCycle, length: int) -> None:
+        self._connection = connection
+        self._cycle = cycle
+        self._left = length
+        self._begun: list[bytes] = []  # what has come through the parser
+        self._piece: BytesIO | None = None  # what is being filled
+        self._room = _NO_ROOM  # what of it is free
+        self._full: BytesIO | None = None
+        self._receive = cycle.receive
+        cycle.receive = self._awaited  # type: ignore[method-assign]
+
+    def add(self, part: bytes) -> None:
+        """Keep what has come through the parser."""
+        self._begun.append(part)
+        self._left -= len(part)
+        if sum(map(len, self._begun)) > HIGH_WATER_LIMIT:
+            self._connection.flow.pause_reading()
+
+    async def _awaited(self) -> ASGIReceiveEvent:
+        """What ASGI calls ``receive``."""
+        if self._piece is None and self._full is None and self._left and self._connection.is_receiving(self):
+            self._begin_piece(self._taken())
+            self._connection.transport.set_protocol(self)
+        message = await self._receive()
+        if message["type"] == "http.request":
+            message["body"] = self._taken()
+        return message
+
+    def _begin_piece(self, begun: bytes) -> None:
+        self._piece = BytesIO()
+        self._piece.seek(min(len(begun) + self._left, MOST_BYTES) - 1)
+        self._piece.write(b"\0")
+        whole = self._piece.getbuffer()
+        whole[: len(begun)] = begun
+        self._room = whole[len(begun) :]
+
+    def _taken(self) -> bytes:
+        if self._full is None:
+            begun, self._begun = self._begun, []
+            return b"".join(begun)
+        full, self._full = self._full, None
+        return full.getvalue()  # no copy: by now the event loop has let go of it
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Where the event loop is to put what comes next."""
+        if self._piece is None:  # nobody waited for this piece, and the rest only has to be read
+            self._begin_piece(b"")
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """``nbytes`` have come."""
+        self._left -= nbytes
+        self._room = self._room[nbytes:]
+        if self._piece is not None and not self._room:
+            self._end(self._piece)
+        self._connection.data_passed_by(is_last=not self._left)
+
+    def _end(self, piece: BytesIO) -> None:
+        if self._cycle.response_complete:  # nobody waits for it any more
+            self._room = piece.getbuffer()[: self._left]
+            return
+        self._full, self._piece, self._room = piece, None, _NO_ROOM
+        self._cycle.message_event.set()
+        if self._left:
+            self._connection.flow.pause_reading()
+
+    def eof_received(self) -> None:
+        """The peer sends no more."""
+        self._connection.eof_received()
+
+    def pause_writing(self) -> None:
+        """The peer does not take what was sent."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._connection.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the connection."""
+        self._connection.connection_lost(exc)
+
+
+class _HeadWithBody:
+    """A transport that sends what is written first together with what follows at once: one system call, one packet."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+        self._alone: asyncio.Handle | None = None  # sends the head where nothing follows
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._alone is None:
+            self._head, self._alone = data, self._loop.call_soon(self._send)
+        else:
+            self._send(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self, data: bytes = b"") -> None:
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
+        parts, self._head = [part for part in (self._head, data) if part], b""
+        if parts and not self._transport.is_closing():  # else nobody is there any more
+            self._transport.writelines(parts)
