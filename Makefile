@@ -42,5 +42,5 @@ starter: $(READY)  ## Make the starter model that ships in the package (about an
 	@$(BIN)/python -m dentwatch.training.starter
 
 clean:
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/dentwatch/data/_dc_jpeg.*so src/dentwatch/monitoring/drift/_recursion.*so \
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache src/dentwatch/data/_*.*so src/dentwatch/monitoring/drift/_recursion.*so \
 	  src/*.egg-info

@@ -1,7 +1,7 @@
 """The compiled parts of Dentwatch; everything else about the package stands in ``pyproject.toml``.
 
-Without a C compiler the installation goes on: the service decodes photos with libjpeg-turbo, the drift detectors count
-with NumPy.
+Without a C compiler the installation goes on: the service decodes photos with libjpeg-turbo and measures them with
+OpenCV, the drift detectors count with NumPy.
 """
 
 from pathlib import Path
@@ -26,6 +26,7 @@ def _extension(name: str, sources: Path, *flags: str) -> Extension:
 setup(
     ext_modules=[
         _extension("dentwatch.data._dc_jpeg", Path("src/dentwatch/data/dc_jpeg/*.c")),
+        _extension("dentwatch.data._grey_sums", Path("src/dentwatch/data/grey_sums.c")),
         # Products and sums must not be fused: the money is NumPy's to the last bit.
         _extension(
             "dentwatch.monitoring.drift._recursion",

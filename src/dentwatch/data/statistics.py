@@ -6,6 +6,7 @@ and 720 pixels. Decode with ``target_side=STATISTICS_SIDE`` (or a larger one) to
 decode.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dentwatch.data.grey_sums import DetailSums, detail_sums, step_sums
 from dentwatch.data.shrinking import shrink
 
 STATISTICS_SIDE = 480
@@ -26,7 +28,9 @@ BRIGHT_FROM = 180.0
 """Luma mean from which a photo counts as bright: about one stop over middle grey."""
 
 _DARK_CLIP, _BRIGHT_CLIP = 4, 251
-_SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
+_LEVELS = np.arange(256)
+_MOMENTS = np.stack([_LEVELS**0, _LEVELS, _LEVELS**2, _LEVELS <= _DARK_CLIP, _LEVELS >= _BRIGHT_CLIP])
+"""What the counts of the levels are multiplied with: how many, their sum, that of squares, the clipped ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,13 @@ def photo_statistics(
     full_width, full_height = original or (width, height)
     full = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     grey = _at_one_scale(full)
-    light = _light(grey)
+    sums = detail_sums(grey)
+    light = _light(sums.levels)
     saturation, colour_cast = _colour(shrink(rgb, 2) if half is None else half)
     return PhotoStatistics(
         **light,
-        sharpness=_sharpness(grey, light["contrast"]),
-        noise=_noise(grey),
+        sharpness=_sharpness(sums, grey.size, light["contrast"]),
+        noise=_noise(sums, *grey.shape),
         saturation=saturation,
         colour_cast=colour_cast,
         blockiness=_blockiness(full),
@@ -108,37 +113,29 @@ def _at_one_scale(grey: NDArray[Any]) -> NDArray[Any]:
     return shrink(grey, round(max(grey.shape) / STATISTICS_SIDE))
 
 
-def _light(grey: NDArray[Any]) -> dict[str, float]:
-    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64)
-    shares = counts / counts.sum()
-    levels = np.arange(256)
-    mean = float(shares @ levels)
-    reached = np.cumsum(shares)
+def _light(levels: NDArray[np.int64]) -> dict[str, float]:
+    count, total, squares, dark, bright = (_MOMENTS @ levels).tolist()
+    low, high = np.searchsorted(np.cumsum(levels), (0.05 * count, 0.95 * count)).tolist()
     return {
-        "luma_mean": mean,
-        "luma_p5": float(np.searchsorted(reached, 0.05)),
-        "luma_p95": float(np.searchsorted(reached, 0.95)),
-        "contrast": float(np.sqrt(max(0.0, shares @ (levels - mean) ** 2))),
-        "dark_clip": float(shares[: _DARK_CLIP + 1].sum()),
-        "bright_clip": float(shares[_BRIGHT_CLIP:].sum()),
+        "luma_mean": total / count,
+        "luma_p5": float(low),
+        "luma_p95": float(high),
+        "contrast": math.sqrt(count * squares - total**2) / count,  # of whole numbers, so never of less than 0
+        "dark_clip": dark / count,
+        "bright_clip": bright / count,
     }
 
 
-def _sharpness(grey: NDArray[Any], contrast: float) -> float:
-    laplacian = cv2.Laplacian(grey, cv2.CV_16S)
-    mean = cv2.mean(laplacian)[0]
-    variance = cv2.norm(laplacian, cv2.NORM_L2SQR) / laplacian.size - mean**2
+def _sharpness(sums: DetailSums, pixels: int, contrast: float) -> float:
+    variance = sums.squares / pixels - (sums.laplacian / pixels) ** 2
     # + 1e-3 keeps a uniform photo finite; a real one has a variance above 1.
-    return float(np.log(max(0.0, variance) + 1e-3) - 2 * np.log(contrast + 1))
+    return math.log(max(0.0, variance) + 1e-3) - 2 * math.log(contrast + 1)
 
 
-def _noise(grey: NDArray[Any]) -> float:
-    height, width = grey.shape
+def _noise(sums: DetailSums, height: int, width: int) -> float:
     if height < 3 or width < 3:
         return 0.0
-    # Immerkær's kernel is the second difference across, times that down: two short filters cost less than a square one.
-    response = cv2.sepFilter2D(grey, cv2.CV_16S, _SECOND_DIFFERENCE, _SECOND_DIFFERENCE)[1:-1, 1:-1]
-    return float(np.sqrt(np.pi / 2) * cv2.norm(response, cv2.NORM_L1) / (6.0 * (width - 2) * (height - 2)))
+    return math.sqrt(math.pi / 2) * sums.noise / (6.0 * (width - 2) * (height - 2))
 
 
 def _colour(half: NDArray[Any]) -> tuple[float, float]:
@@ -146,18 +143,25 @@ def _colour(half: NDArray[Any]) -> tuple[float, float]:
     small = shrink(half, 2)
     saturation = cv2.mean(cv2.cvtColor(small, cv2.COLOR_RGB2HSV))[1] / 255.0
     red, _, blue, _ = cv2.mean(small)
-    return float(saturation), float(np.log((red + 1.0) / (blue + 1.0)))
+    return saturation, math.log((red + 1.0) / (blue + 1.0))
 
 
-def _blockiness(grey: NDArray[Any]) -> float:
-    logs = [_grid_log_ratio(grey[:, 1:], grey[:, :-1], 0), _grid_log_ratio(grey[1:], grey[:-1], 1)]
-    return float(np.mean(logs))
+def _blockiness(grey: NDArray[np.uint8]) -> float:
+    height, width = grey.shape
+    sums = step_sums(grey)
+    across = _grid_log_ratio(sums.across, sums.across_borders, width - 1, height)
+    down = _grid_log_ratio(sums.down, sums.down_borders, height - 1, width)
+    return (across + down) / 2
 
 
-def _grid_log_ratio(one: NDArray[Any], other: NDArray[Any], axis: int) -> float:
-    """Log of the mean step over borders of 8-pixel blocks ÷ the mean step inside; 0 where there are no borders."""
-    if one.shape[1 - axis] < 16:
+def _grid_log_ratio(all_steps: int, over_borders: int, count: int, length: int) -> float:
+    """Log of the mean step over borders of 8-pixel blocks ÷ the mean step inside; 0 where there are no borders.
+
+    The sums are of ``count`` lines of steps, each ``length`` pixels long.
+    """
+    if count < 16:
         return 0.0
-    steps = cv2.reduce(cv2.absdiff(one, other), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / one.shape[axis]
-    on_border = np.arange(steps.size) % 8 == 7
-    return float(np.log((steps[on_border].mean() + 0.05) / (steps[~on_border].mean() + 0.05)))
+    borders = count // 8
+    border = over_borders / length / borders
+    inside = (all_steps - over_borders) / length / (count - borders)
+    return math.log((border + 0.05) / (inside + 0.05))
