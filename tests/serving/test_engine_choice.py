@@ -6,15 +6,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import psutil
 import pytest
+from onnx import numpy_helper
 from rectangles import SIDE, rectangle_graph, rectangles_rgb, write_bundle
 from running_service import serving
 
 from dentwatch.errors import MissingExtraError, ModelError
 from dentwatch.records.model_bundle import ModelBundle, Preprocessing
 from dentwatch.serving.engine import Engine
-from dentwatch.serving.engines import choice, comparison, int8, openvino
+from dentwatch.serving.engines import choice, comparison, int8, openvino, simplified
 from dentwatch.serving.engines.check_photos import SCENES, check_images
 from dentwatch.serving.engines.choice import choose
 from dentwatch.serving.engines.comparison import compare_apart
@@ -100,6 +102,35 @@ def test_another_engine_is_chosen_when_it_is_clearly_faster(
     assert choose(bundle, EITHER).name == chosen
     figures = f"onnxruntime 10.0 ms, openvino {milliseconds} ms a photo"
     assert f"The engine of {bundle.name} is {chosen} ({figures})" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "chosen"),
+    [(9.5, "onnxruntime-simplified"), (10.4, "onnxruntime-simplified"), (10.6, "onnxruntime")],
+)
+def test_a_simplified_graph_is_taken_unless_it_is_slower(
+    milliseconds: float, chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(openvino, "find_spec", lambda _: None)
+    _takes(monkeypatch, **{"onnxruntime": 10.0, "onnxruntime-simplified": milliseconds})
+    for _ in range(2):  # the second time as another worker process does
+        assert choose(starter(), EITHER, tmp_path / "engines").name == chosen
+    assert choose(starter(), ServingSettings(engine="onnxruntime")).name == "onnxruntime"
+
+
+def test_a_simplified_graph_with_other_boxes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spoilt(model: onnx.ModelProto) -> bool:
+        weight = model.graph.initializer[0]
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.1), weight.name))
+        return True
+
+    monkeypatch.setattr(openvino, "find_spec", lambda _: None)
+    monkeypatch.setattr(simplified, "simplify", spoilt)
+    assert choose(starter(), EITHER).name == "onnxruntime"
+    assert "The engine onnxruntime-simplified is not used for starter" in caplog.text
+    assert "its boxes differ by" in caplog.text
 
 
 @has_openvino
@@ -209,7 +240,7 @@ def test_eight_bits_that_move_the_boxes_are_refused(caplog: pytest.LogCaptureFix
     assert choose(starter(), settings, tmp_path / "engines").name == "onnxruntime"
     assert "The engine onnxruntime-int8 is not used" in caplog.text
     assert "its boxes are others (F1 0." in caplog.text
-    assert list((tmp_path / "engines").glob("*.int8.onnx"))  # it was really made
+    assert list((tmp_path / "engines").glob("*int8.onnx"))  # it was really made
 
 
 def test_eight_bits_that_keep_the_boxes_are_used_where_they_are_faster(
@@ -247,13 +278,10 @@ def test_the_check_photos_show_damage() -> None:
 
 
 def test_what_is_asked_for_and_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (openvino, int8):
-        monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(openvino, "find_spec", lambda _: None)
     choice.check(EITHER)
     with pytest.raises(MissingExtraError, match=r"dentwatch\[openvino\]"):
         choice.check(OTHER)
-    with pytest.raises(MissingExtraError, match=r"dentwatch\[int8\]"):
-        choice.check(ServingSettings(int8=True))
 
 
 @has_openvino

@@ -1,11 +1,10 @@
 """A model's graph in 8 bits: quantised with the check photos, and used only where its boxes stay.
 
 Static quantisation of the convolutions, weights per channel, as ONNX Runtime's documentation advises for CPUs
-("Quantize ONNX models"). Needs the package ``onnx`` (``dentwatch[int8]``).
+("Quantize ONNX models").
 """
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from numpy.typing import NDArray
 from dentwatch.records.model_bundle import ModelBundle
 
 NAME = "onnxruntime-int8"
-
-
-def is_installed() -> bool:
-    """Whether graphs can be quantised."""
-    return find_spec("onnx") is not None
 
 
 def quantise(bundle: ModelBundle, photos: NDArray[np.uint8], path: Path) -> None:

@@ -25,6 +25,7 @@ class OnnxRuntime:
         self.name = name
         self._path = path or bundle.onnx_path
         self._session = _open(self._path, threads)
+        self._one_by_one = self._session.get_inputs()[0].shape[:1] == [1]
         side, classes = bundle.spec.preprocessing.input_size, len(bundle.spec.labels)
         _check_ports(self._path, "input", self._session.get_inputs(), {"images": ("uint8", (None, side, side, 3))})
         _check_ports(
@@ -36,7 +37,10 @@ class OnnxRuntime:
 
     def run(self, images: NDArray[np.uint8]) -> Answer:
         """See :class:`.contract.Network`."""
-        boxes, scores = self._session.run(["boxes", "scores"], {"images": images})
+        if self._one_by_one and len(images) > 1:
+            boxes, scores = map(np.concatenate, zip(*(self.run(image[None]) for image in images), strict=True))
+        else:
+            boxes, scores = self._session.run(["boxes", "scores"], {"images": images})
         return boxes, scores
 
 

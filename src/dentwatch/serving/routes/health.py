@@ -15,7 +15,7 @@ class Health(BaseModel):
 
     status: Literal["ok"]
     model: str
-    engine: str = Field(description="What runs the model's network: `onnxruntime`, `openvino` or `onnxruntime-int8`.")
+    engine: str = Field(description="What runs the model's network, as in `onnxruntime-simplified` or `openvino`.")
     version: str = Field(description="Of Dentwatch.")
     uptime_s: float
 
