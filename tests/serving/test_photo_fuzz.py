@@ -9,7 +9,7 @@ from photo_seeds import seeds
 from photo_storm import BATCH, Storm
 from running_service import serving
 
-from dentwatch.data.decoding import decode
+from dentwatch.data.decoding import decode, size_of
 from dentwatch.errors import PhotoError
 from dentwatch.records.model_bundle import ModelBundle
 
@@ -28,6 +28,27 @@ def test_no_spoilt_photo_brings_the_service_down(bundle: ModelBundle, tmp_path: 
     reasons = {reason for _, reason in storm.outcomes}
     assert reasons == {"answered", "not_an_image", "unreadable", "truncated", "decompression_bomb"}
     assert storm.slowest[0] < LONGEST_SECONDS, storm.slowest
+
+
+def test_a_photo_in_the_middle_of_a_body_is_what_it_is_by_itself() -> None:
+    """Photos are read where they lie; nothing of what lies around them may show."""
+
+    def outcome(data: bytes | memoryview) -> object:
+        try:
+            size: object = size_of(data)
+        except PhotoError as error:
+            size = error.reason
+        try:
+            photo = decode(data, max_pixels=10**6, target_side=60)
+        except PhotoError as error:
+            return size, error.reason, str(error)
+        return size, photo.rgb.tobytes(), photo.width, photo.height, photo.scale, photo.orientation, photo.file_format
+
+    photos = [*seeds().values(), *(photo.data for photo in fuzzed(len(KINDS) * 12, seed=3))]
+    around = seeds()["jpg-baseline"]
+    for data in photos:
+        body = memoryview(around + data + around)
+        assert outcome(body[len(around) : len(around) + len(data)]) == outcome(data)
 
 
 def test_the_same_seed_gives_the_same_photos_and_another_one_others() -> None:

@@ -55,19 +55,45 @@ class DecodedPhoto:
     file_format: str = ""
 
 
-def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> DecodedPhoto:
+class _InPlace(io.RawIOBase):
+    """A file of bytes that stay where they are: ``io.BytesIO`` copies what is part of something larger."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: len(self._data)}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._data[self._place : self._place + len(buffer)]
+        buffer[: len(part)] = part
+        self._place += len(part)
+        return len(part)
+
+
+def decode(data: bytes | memoryview, *, max_pixels: int, target_side: int | None = None) -> DecodedPhoto:
     """Decode a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF photo.
 
     With ``target_side`` a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never so that its longer side falls
     below ``target_side`` pixels. Raises :class:`PhotoError` with the reason ``not_an_image``, ``unreadable``,
     ``truncated`` or ``decompression_bomb`` (more than ``max_pixels``, or a JPEG of more scans than any program writes).
     """
+    data = _readable(data)
     image = _open(data, max_pixels)
     width, height = image.size
     _refuse_bomb(width, height, max_pixels)
     orientation = _orientation(image)
     file_format = image.format or ""
-    if file_format == "PNG" and not png_chunks.is_ended(data):  # Pillow is content with the last row
+    if file_format == "PNG" and not png_chunks.is_ended(bytes(data)):  # Pillow is content with the last row
         raise _truncated()
     rgb = _decode_jpeg(data, image, target_side) if file_format in ("JPEG", "MPO") else _decode_any(image)
     rgb = _upright(rgb, orientation)
@@ -77,12 +103,18 @@ def decode(data: bytes, *, max_pixels: int, target_side: int | None = None) -> D
     return DecodedPhoto(np.ascontiguousarray(rgb), width, height, scale, orientation, file_format)
 
 
-def size_of(data: bytes) -> tuple[int, int]:
+def size_of(data: bytes | memoryview) -> tuple[int, int]:
     """Width and height of a photo in pixels as its header states them, before it is turned upright.
 
     No pixel is decoded. Raises :class:`PhotoError` as :func:`decode` does for a header that cannot be read.
     """
+    data = _readable(data)
     return _deep_tiff_size(data) or _open(data, max_pixels=0).size
+
+
+def _readable(data: bytes | memoryview) -> bytes | memoryview:
+    """``data`` as what follows can read it: a JPEG where it is, and other photos, which are few, copied."""
+    return data if data[:3] == b"\xff\xd8\xff" else bytes(data)
 
 
 def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
@@ -121,16 +153,17 @@ def _refuse_scans(data: bytes) -> None:
         )
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
+def _open(data: bytes | memoryview, max_pixels: int) -> Image.Image:
     if not data:
         raise PhotoError("not_an_image", "The file is empty.", "Fetch it again from its source.")
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        file = io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(_InPlace(data))
+        return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         deep = _open_deep_tiff(data, max_pixels)
         if deep is not None:
             return deep
-        if data.startswith(_MAGIC) or data[4:8] == b"ftyp":
+        if bytes(data[:4]).startswith(_MAGIC) or data[4:8] == b"ftyp":
             raise PhotoError(
                 "unreadable", "The file begins like a photo, but its header makes no sense.", "Fetch it again."
             ) from None
@@ -143,12 +176,12 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise PhotoError("unreadable", f"The photo's header cannot be read: {error}.", "Fetch it again.") from error
 
 
-def _deep_tiff_size(data: bytes) -> tuple[int, int] | None:
+def _deep_tiff_size(data: bytes | memoryview) -> tuple[int, int] | None:
     """Width and height of a TIFF, also of one that Pillow does not open; None if it is not one."""
-    if not data.startswith((b"II*\x00", b"MM\x00*")) or len(data) > 1_000_000_000:
+    if data[:4] not in (b"II*\x00", b"MM\x00*") or len(data) > 1_000_000_000:
         return None
     try:
-        tags = ImageFileDirectory_v2(data[:8])
+        tags = ImageFileDirectory_v2(bytes(data[:8]))
         stream = io.BytesIO(data)
         stream.seek(tags.next)
         tags.load(stream)
@@ -157,7 +190,7 @@ def _deep_tiff_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _open_deep_tiff(data: bytes, max_pixels: int) -> Image.Image | None:
+def _open_deep_tiff(data: bytes | memoryview, max_pixels: int) -> Image.Image | None:
     """A TIFF with 16 bits per colour, which Pillow does not open, as an 8-bit image; None if it is not one."""
     size = _deep_tiff_size(data)
     if size is None:
@@ -182,9 +215,9 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> NDArray[np.uint8]:
+def _decode_jpeg(data: bytes | memoryview, image: Image.Image, target_side: int | None) -> NDArray[np.uint8]:
     if image.info.get("progressive"):
-        _refuse_scans(data)
+        _refuse_scans(bytes(data))
     if image.mode not in ("RGB", "L"):  # CMYK and YCCK need Pillow's colour handling
         return _decode_any(image)
     width, height = image.size
@@ -205,7 +238,7 @@ def _decode_jpeg(data: bytes, image: Image.Image, target_side: int | None) -> ND
     return rgb
 
 
-def _decode_reduced(data: bytes, width: int, height: int, factor: int) -> NDArray[np.uint8]:
+def _decode_reduced(data: bytes | memoryview, width: int, height: int, factor: int) -> NDArray[np.uint8]:
     """The picture at 1/``factor`` by libjpeg-turbo; raises :class:`ValueError` for whatever is amiss."""
     rgb: NDArray[np.uint8] = simplejpeg.decode_jpeg(
         data, "RGB", min_width=-(-width // factor), min_height=-(-height // factor), strict=True

@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-_fill: Callable[[bytes, NDArray[np.uint8]], bool] | None = None
+_fill: Callable[[bytes | memoryview, NDArray[np.uint8]], bool] | None = None
 with suppress(ImportError):
     from dentwatch.data import _dc_jpeg
 
@@ -20,7 +20,7 @@ COMPILED = _fill is not None
 """Whether the compiled part is there."""
 
 
-def decode_eighth(data: bytes, width: int, height: int) -> NDArray[np.uint8] | None:
+def decode_eighth(data: bytes | memoryview, width: int, height: int) -> NDArray[np.uint8] | None:
     """The RGB picture ``(⌈height / 8⌉, ⌈width / 8⌉, 3)`` of a JPEG of ``width`` × ``height`` pixels, not yet upright.
 
     Brightness is what libjpeg makes at this scale. Where colour is stored more coarsely than that, it is interpolated

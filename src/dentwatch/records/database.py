@@ -15,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -91,7 +92,7 @@ class Database:
             url = make_url(self.url)
             if self.is_sqlite and url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(url, pool_pre_ping=not self.is_sqlite)
+            engine = create_engine(url, pool_pre_ping=not self.is_sqlite, json_serializer=_json)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise DatabaseError(
                 f"The database URL cannot be used: {error}.",
@@ -149,6 +150,10 @@ class Database:
                 f"The database {self._named} cannot be used: {cause}.",
                 "Check that it runs, has room and may be written; DENTWATCH_DATABASE_URL names it.",
             ) from error
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()  # in a fraction of the standard library's time
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -15,7 +15,7 @@ from dentwatch.errors import DataError, PhotoError
 _PHOTO_ID = re.compile(r"[0-9a-f]{64}")
 
 
-def photo_id_of(data: bytes) -> str:
+def photo_id_of(data: bytes | memoryview) -> str:
     """The id of the photo with these bytes: their SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
@@ -36,7 +36,7 @@ class PhotoStore:
         self._local = "file" in self._fs.protocol
         self._folders: set[str] = set()
 
-    def put(self, data: bytes, *, durable: bool = True, cached: bool = True) -> str:
+    def put(self, data: bytes | memoryview, *, durable: bool = True, cached: bool = True) -> str:
         """Keep ``data`` and return its photo id.
 
         ``durable=False`` leaves it to the operating system when the bytes reach the disk: a killed process loses
@@ -49,7 +49,9 @@ class PhotoStore:
             if self._local:
                 self._put_local(photo_id, data, durable, cached)
             elif not self._fs.exists(self._path(photo_id)):
-                self._fs.pipe_file(self._path(photo_id), data)  # one PUT: object stores show it whole or not at all
+                self._fs.pipe_file(
+                    self._path(photo_id), bytes(data)
+                )  # one PUT: object stores show it whole or not at all
         except OSError as error:
             raise self._unwritable(error) from error
         return photo_id
@@ -109,7 +111,7 @@ class PhotoStore:
             raise PhotoError("missing", f"{photo_id!r} is not a photo id.", "A photo id is 64 hex digits.")
         return f"{self._root}/{photo_id[:2]}/{photo_id}"
 
-    def _put_local(self, photo_id: str, data: bytes, durable: bool, cached: bool) -> None:
+    def _put_local(self, photo_id: str, data: bytes | memoryview, durable: bool, cached: bool) -> None:
         path = self._path(photo_id)
         try:
             # A power cut can leave an empty file behind its name; the size tells it from a whole one.
@@ -128,7 +130,9 @@ class PhotoStore:
         write_atomically(Path(temporary), Path(path), data, durable=durable, cached=cached)
 
 
-def write_atomically(temporary: Path, path: Path, data: bytes, *, durable: bool = True, cached: bool = True) -> None:
+def write_atomically(
+    temporary: Path, path: Path, data: bytes | memoryview, *, durable: bool = True, cached: bool = True
+) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old content or the new, never a part.
 
     ``temporary`` lies in the same folder. With ``durable`` the bytes and the name are on the disk on return.

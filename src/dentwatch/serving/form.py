@@ -1,4 +1,4 @@
-"""Multipart forms read straight into memory: photos of megabytes take one copy, and none of them touches the disk.
+"""Multipart forms read straight from memory: photos of megabytes are not copied, and none of them touches the disk.
 
 Starlette's own form writes every file over a megabyte to a temporary file and reads it back. Parsing is
 python-multipart's.
@@ -19,10 +19,10 @@ _MOST_FIELDS = 100
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a form: the name that its sender gave it, and its bytes."""
+    """A file of a form: the name that its sender gave it, and its bytes, where they lie in the form."""
 
     name: str
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Reading:
         self._headers: dict[bytes, bytes] = {}
         self._name = ""
         self._filename: str | None = None
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._size = 0
 
     def callbacks(self) -> dict[str, object]:
@@ -130,16 +130,16 @@ class _Reading:
                 f"{self._filename} has more than the {self._most_file_bytes:,} bytes that a photo may have.",
                 {"Connection": "close"},
             )
-        self._parts.append(data[start:end])
+        self._parts.append(memoryview(data)[start:end])
 
     def _close(self) -> None:
-        content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
+        parts, self._parts = self._parts, []
         if self._filename is not None:
+            content = parts[0] if len(parts) == 1 else b"".join(parts)
             self.form.files.setdefault(self._name, []).append(Upload(self._filename, content))
             return
         try:
-            self.form.fields[self._name] = content.decode()
+            self.form.fields[self._name] = b"".join(parts).decode()
         except UnicodeDecodeError as error:
             raise _not_a_form(f"The field {self._name} is not UTF-8.") from error
 

@@ -32,7 +32,12 @@ class Photo:
     """
 
     name: str
-    read: Callable[[], bytes]
+    read: Callable[[], bytes | memoryview]
+
+    @classmethod
+    def of(cls, name: str, data: bytes | memoryview) -> "Photo":
+        """A photo whose bytes are at hand."""
+        return cls(name, lambda: data)
 
 
 @dataclass(frozen=True, slots=True)

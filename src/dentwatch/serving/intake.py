@@ -284,7 +284,7 @@ class Intake:
             ]
         )
 
-    def _keep_photo(self, data: bytes, read_soon: bool) -> str:
+    def _keep_photo(self, data: bytes | memoryview, read_soon: bool) -> str:
         try:
             with stage("store") as span:
                 span.set_attribute("dentwatch.photo.bytes", len(data))
@@ -310,7 +310,7 @@ class Intake:
 
 
 def _photos_of(ask: Ask) -> list[Photo]:
-    return [Photo(upload.name, functools.partial(bytes, upload.data)) for upload in ask.uploads]
+    return [Photo.of(upload.name, upload.data) for upload in ask.uploads]
 
 
 def without_others(document: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dentwatch.settings import ServingSettings
 
 
 def photos_of_bytes(pieces: Sequence[bytes | memoryview], limits: ServingSettings) -> list[Photo]:
-    """The photos whose files are ``pieces``; a piece of a body is copied out of it only when the photo is decoded.
+    """The photos whose files are ``pieces``, which stay where they are in the body.
 
     Raises :class:`RefusedError`: 400 without photos, 413 for too many or too large ones.
     """
@@ -21,7 +21,7 @@ def photos_of_bytes(pieces: Sequence[bytes | memoryview], limits: ServingSetting
     photos = []
     for index, piece in enumerate(pieces):
         _check_size(index, len(piece), limits)
-        photos.append(_photo(index, _copied(piece)))
+        photos.append(Photo.of(_name(index), piece))
     return photos
 
 
@@ -37,20 +37,12 @@ def photos_of_base64(texts: Sequence[object], limits: ServingSettings) -> list[P
         if not isinstance(text, str):
             raise refused("not-base64", f"{_name(index)} must be text in Base64, not {json_type(text)}.")
         _check_size(index, len(text) * 3 // 4 - text.count("=", -2), limits)
-        photos.append(_photo(index, _decoded(text)))
+        photos.append(Photo(_name(index), _decoded(text)))
     return photos
 
 
 def _name(index: int) -> str:
     return f"photo-{index + 1}"
-
-
-def _photo(index: int, read: Callable[[], bytes]) -> Photo:
-    return Photo(_name(index), read)
-
-
-def _copied(piece: bytes | memoryview) -> Callable[[], bytes]:
-    return lambda: bytes(piece)  # of bytes, this is the same object
 
 
 def _decoded(text: str) -> Callable[[], bytes]:

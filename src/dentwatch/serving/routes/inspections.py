@@ -10,12 +10,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from dentwatch.records import inspections
 from dentwatch.records.inspections import InspectionFilter, KeptInspection, Status
 from dentwatch.serving import assembly, problems
 from dentwatch.serving.access import REFUSALS, require
+from dentwatch.serving.contracts.operation import json_response
 from dentwatch.serving.form import Form, read_form
 from dentwatch.serving.inspection_answer import InspectionAnswer
 from dentwatch.serving.intake import Ask, document_of, without_others
@@ -144,7 +145,7 @@ def _add_submitting(routes: APIRouter, runtime: Runtime) -> None:
         prefer: Annotated[
             str | None, Header(description="`respond-async` answers 202 at once; the inspection is then `pending`.")
         ] = None,
-    ) -> JSONResponse:
+    ) -> Response:
         """Find the damage in each photo, and keep photos and answer.
 
         Boxes are in pixels of the photo as a person sees it. A file that is not a photo is answered with its own
@@ -166,7 +167,7 @@ def _add_submitting(routes: APIRouter, runtime: Runtime) -> None:
             headers["Idempotency-Replayed"] = "true"
         pending = outcome.document["status"] == "pending"
         document = document_for(caller, outcome.document)
-        return JSONResponse(document, HTTPStatus.ACCEPTED if pending else HTTPStatus.OK, headers)
+        return json_response(document, HTTPStatus.ACCEPTED if pending else HTTPStatus.OK, headers)
 
 
 def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
@@ -200,9 +201,9 @@ def _add_finding(routes: APIRouter, runtime: Runtime) -> None:
     )
     async def shown(
         inspection_id: str, caller: Annotated[Caller, Depends(require(Permission.SEE_INSPECTIONS))]
-    ) -> JSONResponse:
+    ) -> Response:
         """As it was answered; `status` is `pending` while it waits for its answer."""
-        return JSONResponse(document_for(caller, document_of(await visible(runtime, caller, inspection_id))))
+        return json_response(document_for(caller, document_of(await visible(runtime, caller, inspection_id))))
 
 
 async def visible(runtime: Runtime, caller: Caller, inspection_id: str) -> KeptInspection:

@@ -61,7 +61,7 @@ def router(runtime: Runtime) -> APIRouter:
 
 def _checked(runtime: Runtime, data: bytes) -> PhotoCheck:
     champion = runtime.models.champion
-    decoded = champion.decode(Photo("photo", lambda: data))
+    decoded = champion.decode(Photo.of("photo", data))
     if isinstance(decoded, PhotoFailure):
         return PhotoCheck(
             readable=False, problem=decoded.error, width=None, height=None, quality=Quality(reliable=False)
