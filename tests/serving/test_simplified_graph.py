@@ -137,6 +137,19 @@ def test_what_only_looks_like_it_is_left_as_it_is(make: Callable[[], onnx.ModelP
         np.testing.assert_array_equal(answers(model), due)
 
 
+def test_numbers_that_stand_by_themselves_and_convolutions_along_a_line_are_left_as_they_are() -> None:
+    shape = helper.make_node("Constant", [], ["shape"], value_ints=[0, 3, -1])
+    flat = helper.make_node("Reshape", ["x", "shape"], ["flat"])
+    joined = helper.make_node("Concat", ["flat"] * 4, ["joined"], axis=1)
+    weight = np.random.default_rng(0).normal(size=(8, 12, 3)).astype(np.float32)
+    conv = helper.make_node("Conv", ["joined", "w"], ["line"], kernel_shape=[3], pads=[1, 1])
+    back = helper.make_node("Reshape", ["line", "back"], ["y"])
+    model = graph([shape, flat, joined, conv, back], {"w": weight, "back": np.array([0, 8, 12, 16])})
+    due = answers(model)
+    assert not simplified.simplify(model)
+    np.testing.assert_array_equal(answers(model), due)
+
+
 def test_pools_after_a_larger_one_are_left_as_they_are() -> None:
     model = pooled(9, 5)
     due = answers(model)

@@ -1,4 +1,4 @@
-/* The module dentwatch.data._grey_sums: what photo statistics add up over the pixels of a grey picture, in one pass.
+/* The module dentwatch.data._grey_sums: what photo statistics add up over the pixels of a grey picture.
 
    All sums are of integers, so they are NumPy's and OpenCV's to the last bit. */
 

@@ -1,6 +1,6 @@
 """What photo statistics add up over the pixels of a grey picture: levels, second differences, steps.
 
-The compiled part (``grey_sums.c``) is built on installation and goes over the picture twice. Where there was no C
+The compiled part (``grey_sums.c``) is built on installation and goes over the picture three times. Where there was no C
 compiler it is missing, and OpenCV finds the same whole numbers in ten passes.
 """
 

@@ -45,8 +45,10 @@ def simplify(model: Any) -> bool:
     graph = _Graph(model.graph)
     changes = [_fold(graph, node) for node in model.graph.node if node.op_type == "Conv"]
     changes += [_chain(*pair) for pair in graph.neighbouring_pools()]
+    if not any(changes):
+        return False
     graph.drop_unused()  # ONNX Runtime would carry it out all the same
-    return any(changes)
+    return True
 
 
 class _Graph:
@@ -69,7 +71,8 @@ class _Graph:
         if value in self._weights:
             return np.asarray(numpy_helper.to_array(self._weights[value]))
         node = self.maker(value, "Constant")
-        return None if node is None else np.asarray(numpy_helper.to_array(_attributes(node)["value"]))
+        tensor = None if node is None else _attributes(node).get("value")  # numbers may also stand there by themselves
+        return None if tensor is None else np.asarray(numpy_helper.to_array(tensor))
 
     def give_weight(self, conv: Any, weight: NDArray[Any]) -> None:
         """Let ``conv`` have another weight than it shares with others, perhaps."""
@@ -126,7 +129,7 @@ def _cut(graph: _Graph, value: str) -> _Cut:
 def _fold(graph: _Graph, conv: Any) -> bool:
     """Let ``conv`` take from the whole picture what is dealt out to channels before it."""
     joined, weight, given = graph.maker(conv.input[0], "Concat"), graph.constant(conv.input[1]), _attributes(conv)
-    if joined is None or _attributes(joined)["axis"] != 1 or weight is None or not _is_plain(given):
+    if joined is None or _attributes(joined)["axis"] != 1 or not _is_plain(given) or weight is None or weight.ndim != 4:
         return False
     cuts = [_cut(graph, value) for value in joined.input]
     starts = [(cut.along.get(2, _WHOLE)[0], cut.along.get(3, _WHOLE)[0]) for cut in cuts]
