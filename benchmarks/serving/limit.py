@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,26 +24,31 @@ from dentwatch.data.letterbox import letterbox
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.detector import Detector
 from dentwatch.serving.engine import Engine
+from dentwatch.serving.engines import simplified
+from dentwatch.serving.engines.onnx_runtime import OnnxRuntime
 
 _PIXELS = 100_000_000
 
 
 class InProcess:
-    """The limit with the product's decoder (``reduced``), or with whole decodes."""
+    """The limit with the product's decoder (``reduced``), or with whole decodes; with the model's file as it is, or
+    ``simplified`` as the service runs it.
+    """
 
-    def __init__(self, bundle: ModelBundle, *, reduced: bool) -> None:
-        self.key = "limit" if reduced else "limit-full"
+    def __init__(self, bundle: ModelBundle, *, reduced: bool, simplified: bool = False) -> None:
+        self.key = ("limit" if reduced else "limit-full") + ("-simplified" if simplified else "")
         decoded = "decoded at scale" if reduced else "decoded whole"
-        self.routes = (Route(f"two processes, {decoded}"),)
+        self.routes = (Route(f"two processes, {decoded}" + (", simplified graph" if simplified else "")),)
         self._bundle = bundle
         self._reduced = reduced
+        self._simplified = simplified
 
     @contextmanager
     def start(self) -> Iterator["RunningProcesses"]:
         """Start the processes; they end with the block."""
         context = multiprocessing.get_context("spawn")
         loaded = context.Barrier(WORKERS)
-        with ProcessPoolExecutor(WORKERS, context, _load, (self._bundle.folder, loaded)) as pool:
+        with ProcessPoolExecutor(WORKERS, context, _load, (self._bundle.folder, self._simplified, loaded)) as pool:
             # As many tasks as processes, so that all are started; none takes one before all have loaded the model.
             for task in [pool.submit(int) for _ in range(WORKERS)]:
                 task.result()
@@ -84,9 +90,15 @@ _engines: list[Engine] = []
 """The engine of a worker process, once loaded."""
 
 
-def _load(folder: Path, loaded: Barrier) -> None:
+def _load(folder: Path, is_simplified: bool, loaded: Barrier) -> None:
     cv2.setNumThreads(1)
-    _engines.append(Engine(ModelBundle.load(folder)))
+    bundle = ModelBundle.load(folder)
+    network = None
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "simplified.onnx"
+        if is_simplified and simplified.write(bundle, path):
+            network = OnnxRuntime(bundle, path=path, name=simplified.NAME)
+    _engines.append(Engine(bundle, network=network))
     loaded.wait()
 
 

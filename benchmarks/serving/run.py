@@ -155,7 +155,11 @@ def _options() -> argparse.Namespace:
 
 
 def _chosen(bundle: ModelBundle, cache: Path, only: Sequence[str] | None) -> list[System]:
-    everything: list[System] = [InProcess(bundle, reduced=True), InProcess(bundle, reduced=False)]
+    everything: list[System] = [
+        InProcess(bundle, reduced=True),
+        InProcess(bundle, reduced=True, simplified=True),
+        InProcess(bundle, reduced=False),
+    ]
     everything.append(DentwatchServer(cache, bundle))
     everything += [PeerServer(peer, cache, bundle) for peer in peers()]
     keys = [system.key for system in everything]
