@@ -49,9 +49,8 @@ class PhotoStore:
             if self._local:
                 self._put_local(photo_id, data, durable, cached)
             elif not self._fs.exists(self._path(photo_id)):
-                self._fs.pipe_file(
-                    self._path(photo_id), bytes(data)
-                )  # one PUT: object stores show it whole or not at all
+                # One PUT: object stores show it whole or not at all.
+                self._fs.pipe_file(self._path(photo_id), bytes(data))
         except OSError as error:
             raise self._unwritable(error) from error
         return photo_id
