@@ -1,8 +1,8 @@
 """Which engine runs a model: the fastest one whose boxes on the check photos are the reference's.
 
-ONNX Runtime with 32 bits is the reference. The same with a simplified graph, which has less to do, must not be clearly slower;
-another engine must be clearly faster (:data:`LEADS`), so that chance does not decide. The worker processes of a service
-agree, because the first one writes down what it has chosen.
+ONNX Runtime with 32 bits is the reference. The same with a simplified graph, which has less to do, must not be clearly
+slower; another engine must be clearly faster (:data:`LEADS`), so that chance does not decide. The worker processes of a
+service agree, because the first one writes down what it has chosen.
 """
 
 import fcntl
