@@ -78,11 +78,12 @@ def _on_another_scale(model: onnx.ModelProto) -> onnx.ModelProto:
         (tiny_model.network(batch=1), {}, "does not take images uint8"),
         (_renamed(tiny_model.network()), {}, "does not take images uint8"),
         (tiny_model.network(), {"preprocessing": {"input_size": 96, "pad_value": 114}}, r"uint8 \(N, 96, 96, 3\)"),
+        (tiny_model.network(), {"preprocessing": {"input_size": 64, "stride": 32}}, r"uint8 \(N, 32, 64, 3\)"),
         (tiny_model.network(), {"labels": ("scratch", "dent", "crack")}, r"scores \(2, 1, 2\) where .*\(2, 1, 3\)"),
         (tiny_model.network(box=(0, 0, float("nan"), 1)), {}, "not finite"),
         (_on_another_scale(tiny_model.network()), {}, "scores from 114 to 114"),
     ],
-    ids=["fixed batch", "wrong names", "wrong size", "wrong labels", "not a number", "not a score"],
+    ids=["fixed batch", "wrong names", "wrong size", "square alone", "wrong labels", "not a number", "not a score"],
 )
 def test_network_that_breaks_the_contract_is_refused(
     tmp_path: Path, model: onnx.ModelProto, changes: dict[str, Any], message: str

@@ -111,6 +111,25 @@ def test_letterbox_and_back(height: int, width: int) -> None:
     assert (filled[1].max() + 1, filled[0].max() + 1) == pytest.approx(tuple(box.to_input(boxes)[0, 2:]), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "shape"),
+    [
+        (480, 640, (320, 416)),
+        (640, 480, (416, 320)),
+        (100, 100, (416, 416)),
+        (33, 1000, (32, 416)),
+        (90, 160, (256, 416)),
+    ],
+)
+def test_letterbox_leaves_no_more_border_than_the_stride_takes(height: int, width: int, shape: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    square, box = letterbox(rgb, 416)
+    fitted, same = letterbox(rgb, 416, stride=32)
+    assert (fitted.shape[:2], same) == (shape, box)
+    np.testing.assert_array_equal(fitted, square[: shape[0], : shape[1]])
+    assert (square[shape[0] :] == 114).all() and (square[:, shape[1] :] == 114).all()
+
+
 def test_letterbox_of_a_reduced_decode_speaks_of_the_original() -> None:
     _, box = letterbox(np.zeros((300, 400, 3), np.uint8), 416, original=(3200, 2400))
     np.testing.assert_allclose(box.to_original(np.array([[0, 0, 416, 312]])), [[0, 0, 3200, 2400]])

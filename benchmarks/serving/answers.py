@@ -7,6 +7,7 @@ from typing import Any
 
 from dentwatch.data.decoding import decode
 from dentwatch.records.detections import Detection
+from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.detector import Detector
 
 MATCH_IOU = 0.7
@@ -26,9 +27,16 @@ class Found:
     bottom: float
 
 
-def reference(detector: Detector, jpegs: Sequence[bytes]) -> list[list[Found]]:
-    """What the model says about each photo, decoded whole and shrunk by averaging areas."""
+def reference(bundle: ModelBundle, jpegs: Sequence[bytes]) -> list[list[Found]]:
+    """What the model says about each photo, decoded whole, shrunk by averaging areas, in a square."""
+    detector = Detector(in_square(bundle))
     return [[of_detection(found) for found in detector.detect([decode(jpeg, max_pixels=_PIXELS)])[0]] for jpeg in jpegs]
+
+
+def in_square(bundle: ModelBundle) -> ModelBundle:
+    """The same model, which sees every photo in a square, whatever the photo's shape."""
+    preprocessing = bundle.spec.preprocessing.model_copy(update={"stride": 0})
+    return ModelBundle(bundle.folder, bundle.spec.model_copy(update={"preprocessing": preprocessing}), bundle.name)
 
 
 def of_detection(detection: Detection) -> Found:

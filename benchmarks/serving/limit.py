@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from answers import Found, of_detection
+from answers import Found, in_square, of_detection
 from load import Exchange, Load
 from photos import PhotoSet
 from processes import MemoryWatch
@@ -21,7 +21,7 @@ from systems import WORKERS, Measured, Route
 
 from dentwatch.data.decoding import decode
 from dentwatch.data.letterbox import letterbox
-from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_bundle import ModelBundle, Preprocessing
 from dentwatch.serving.detector import Detector
 from dentwatch.serving.engine import Engine
 from dentwatch.serving.engines import simplified
@@ -31,24 +31,24 @@ _PIXELS = 100_000_000
 
 
 class InProcess:
-    """The limit with the product's decoder (``reduced``), or with whole decodes; with the model's file as it is, or
-    ``simplified`` as the service runs it.
+    """The limit with the product's decoder (``reduced``), or with whole decodes; with the model's file as it is and
+    photos in a square, or ``as_served``: photos in their own shape, and the graph that the service runs.
     """
 
-    def __init__(self, bundle: ModelBundle, *, reduced: bool, simplified: bool = False) -> None:
-        self.key = ("limit" if reduced else "limit-full") + ("-simplified" if simplified else "")
+    def __init__(self, bundle: ModelBundle, *, reduced: bool, as_served: bool = False) -> None:
+        self.key = ("limit" if reduced else "limit-full") + ("-as-served" if as_served else "")
         decoded = "decoded at scale" if reduced else "decoded whole"
-        self.routes = (Route(f"two processes, {decoded}" + (", simplified graph" if simplified else "")),)
-        self._bundle = bundle
+        self.routes = (Route(f"two processes, {decoded}" + (", as served" if as_served else "")),)
+        self._bundle = bundle if as_served else in_square(bundle)
         self._reduced = reduced
-        self._simplified = simplified
+        self._as_served = as_served
 
     @contextmanager
     def start(self) -> Iterator["RunningProcesses"]:
         """Start the processes; they end with the block."""
         context = multiprocessing.get_context("spawn")
         loaded = context.Barrier(WORKERS)
-        with ProcessPoolExecutor(WORKERS, context, _load, (self._bundle.folder, self._simplified, loaded)) as pool:
+        with ProcessPoolExecutor(WORKERS, context, _load, (self._bundle, self._as_served, loaded)) as pool:
             # As many tasks as processes, so that all are started; none takes one before all have loaded the model.
             for task in [pool.submit(int) for _ in range(WORKERS)]:
                 task.result()
@@ -86,32 +86,31 @@ class RunningProcesses:
         return Load([exchange for task in tasks for exchange in task.result()], seconds, 0.0)
 
 
-_engines: list[Engine] = []
-"""The engine of a worker process, once loaded."""
+_loaded: list[tuple[Engine, Preprocessing]] = []
+"""What a worker process runs, once loaded."""
 
 
-def _load(folder: Path, is_simplified: bool, loaded: Barrier) -> None:
+def _load(bundle: ModelBundle, as_served: bool, loaded: Barrier) -> None:
     cv2.setNumThreads(1)
-    bundle = ModelBundle.load(folder)
     network = None
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "simplified.onnx"
-        if is_simplified and simplified.write(bundle, path):
+        if as_served and simplified.write(bundle, path):
             network = OnnxRuntime(bundle, path=path, name=simplified.NAME)
-    _engines.append(Engine(bundle, network=network))
+    _loaded.append((Engine(bundle, network=network), bundle.spec.preprocessing))
     loaded.wait()
 
 
 def _work(jpegs: Sequence[bytes], side: int | None, first: int, begin: float, seconds: float) -> list[Exchange]:
     """Answer about ``jpegs`` in turn, from number ``first`` on; returns what was done within the time."""
-    engine = _engines[0]
+    engine, pre = _loaded[0]
     turns = itertools.islice(itertools.cycle(jpegs), first, None)
     done: list[Exchange] = []
     time.sleep(max(0.0, begin - time.perf_counter()))
     while True:
         started = time.perf_counter()
         photo = decode(next(turns), max_pixels=_PIXELS, target_side=side)
-        engine.run(letterbox(photo.rgb, engine.input_size)[0][np.newaxis])
+        engine.run(letterbox(photo.rgb, pre.input_size, pre.pad_value, stride=pre.stride)[0][np.newaxis])
         ended = time.perf_counter()
         if ended > begin + seconds:
             return done

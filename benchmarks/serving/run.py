@@ -31,7 +31,6 @@ from rich.console import Console
 from systems import DentwatchServer, PeerServer, Route, Running, System, UnavailableError
 
 from dentwatch.records.model_bundle import ModelBundle
-from dentwatch.serving.detector import Detector
 from dentwatch.serving.models import starter
 
 SLICE_SECONDS = 2.0
@@ -49,8 +48,7 @@ class Benchmark:
         self._limit = limit
         self._seconds = seconds
         self._photos: dict[str, PhotoSet] = {kind: photo_set(kind, cache) for kind in (LARGE, SMALL)}
-        detector = Detector(bundle)
-        self._due = {kind: reference(detector, photos.jpegs) for kind, photos in self._photos.items()}
+        self._due = {kind: reference(bundle, photos.jpegs) for kind, photos in self._photos.items()}
 
     def round(self, number: int) -> None:
         """Measure every system once, beginning with another one each time."""
@@ -157,7 +155,7 @@ def _options() -> argparse.Namespace:
 def _chosen(bundle: ModelBundle, cache: Path, only: Sequence[str] | None) -> list[System]:
     everything: list[System] = [
         InProcess(bundle, reduced=True),
-        InProcess(bundle, reduced=True, simplified=True),
+        InProcess(bundle, reduced=True, as_served=True),
         InProcess(bundle, reduced=False),
     ]
     everything.append(DentwatchServer(cache, bundle))

@@ -18,10 +18,11 @@ Rectangle = tuple[str, int, int, int, int]
 """Label, x, y, width, height."""
 
 
-def rectangle_graph(side: int = SIDE) -> onnx.ModelProto:
+def rectangle_graph(side: int | str = SIDE) -> onnx.ModelProto:
     """One anchor per colour channel: the bounds of what is bright in it, scored by its brightest pixel ÷ 255.
 
-    The channels mean scratch, dent and other; the photos' grey ground (114) and black are below the mark of 128.
+    The channels mean scratch, dent and other; the photos' grey ground (114) and black are below the mark of 128. A
+    ``side`` that is a name may be of any length.
     """
     constants = {
         "mark": np.float32(128),
@@ -64,7 +65,7 @@ def rectangle_graph(side: int = SIDE) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "rectangles",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", side, side, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *_sides(side), 3])],
         [
             helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", 3, 4]),
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 3, 3]),
@@ -72,6 +73,10 @@ def rectangle_graph(side: int = SIDE) -> onnx.ModelProto:
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+def _sides(side: int | str) -> tuple[int | str, int | str]:
+    return (f"{side} down", f"{side} across") if isinstance(side, str) else (side, side)
 
 
 def uneven_graph() -> onnx.ModelProto:

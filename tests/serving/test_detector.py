@@ -1,12 +1,14 @@
 """Known rectangles come back in pixels of the photo as a person sees it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from rectangles import Rectangle, as_photo, rectangle_graph, rectangles_rgb, write_bundle
+from rectangles import SIDE, Rectangle, as_photo, rectangle_graph, rectangles_rgb, write_bundle
 
 from dentwatch.data.decoding import DecodedPhoto, decode
 from dentwatch.records.detections import Detection
-from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_bundle import ModelBundle, Preprocessing
 from dentwatch.serving.detector import Detector
 
 
@@ -25,13 +27,17 @@ def _assert_boxes(detections: list[Detection], rectangles: list[Rectangle], tole
 @pytest.mark.parametrize(
     ("width", "height"), [(256, 256), (640, 480), (480, 640), (1024, 256), (101, 57), (2000, 1501), (40, 30)]
 )
-def test_rectangles_come_back_from_any_size(bundle: ModelBundle, width: int, height: int) -> None:
+def test_rectangles_come_back_from_any_size(bundle: ModelBundle, tmp_path: Path, width: int, height: int) -> None:
     rectangles = [
         ("scratch", width // 10, height // 10, width // 3, height // 5),
         ("dent", width // 2, height // 2, width // 4, height // 3),
     ]
-    [detections] = Detector(bundle).detect([_decode(rectangles_rgb(width, height, *rectangles))])
-    _assert_boxes(detections, rectangles, tolerance=1.0 * max(width, height, 256) / 256)
+    photo = _decode(rectangles_rgb(width, height, *rectangles))
+    in_its_shape = Preprocessing(input_size=SIDE, stride=32)
+    free = write_bundle(tmp_path / "free", rectangle_graph("any"), preprocessing=in_its_shape)
+    for model in (bundle, free):
+        [detections] = Detector(model).detect([photo])
+        _assert_boxes(detections, rectangles, tolerance=1.0 * max(width, height, 256) / 256)
 
 
 @pytest.mark.parametrize("side", [256, 1024, 2304])
@@ -65,14 +71,13 @@ def test_every_exif_orientation_is_answered_upright(bundle: ModelBundle, orienta
     _assert_boxes(detections, rectangles, tolerance=4.0)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 8])
-def test_each_photo_of_a_batch_gets_its_own_answer(bundle: ModelBundle, batch_size: int) -> None:
+def test_each_photo_gets_its_own_answer(bundle: ModelBundle) -> None:
     scenes = [
         (640, 480, [("scratch", 10 + 20 * n, 30, 50, 60)] if n % 3 else [("dent", 5 * n, 5 * n, 90, 40)])
         for n in range(7)
     ]
     photos = [_decode(rectangles_rgb(width, height, *rectangles)) for width, height, rectangles in scenes]
-    answers = Detector(bundle, batch_size=batch_size).detect(photos)
+    answers = Detector(bundle).detect(photos)
     assert len(answers) == len(scenes)
     for detections, (_, _, rectangles) in zip(answers, scenes, strict=True):
         _assert_boxes(detections, rectangles, tolerance=3.0)

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from rectangles import SIDE, rectangle_graph, rectangles_rgb, uneven_graph, write_bundle
 
 from dentwatch.errors import ModelError
-from dentwatch.records.model_bundle import ModelBundle
+from dentwatch.records.model_bundle import ModelBundle, Preprocessing
 from dentwatch.serving.engine import Engine
 
 
@@ -63,6 +63,26 @@ def test_a_graph_for_another_size_is_refused(tmp_path: Path) -> None:
         ModelError, match=r"input images is tensor\(uint8\).*128.*where uint8 \(\?, 256, 256, 3\) is due"
     ):
         Engine(write_bundle(tmp_path / "small", rectangle_graph(side=128)))
+
+
+_IN_ITS_SHAPE = {"preprocessing": Preprocessing(input_size=SIDE, stride=32)}
+
+
+def test_a_photo_is_seen_in_its_own_shape_where_the_graph_takes_any(tmp_path: Path) -> None:
+    engine = Engine(write_bundle(tmp_path / "free", rectangle_graph("any"), **_IN_ITS_SHAPE))
+    for height, width in [(SIDE, SIDE), (SIDE, 32), (96, SIDE)]:
+        boxes, _ = engine.run(rectangles_rgb(width, height, ("dent", 3, 20, 17, 40))[None])
+        assert boxes[0, 1].tolist() == [3, 20, 20, 60]
+    for height, width in [(SIDE, 40), (SIDE + 32, SIDE), (0, SIDE)]:
+        with pytest.raises(ValueError, match=r"\(N, 256, 256, 3\), or sides of fewer times 32, not uint8"):
+            engine.run(np.zeros((1, height, width, 3), np.uint8))
+
+
+def test_a_graph_that_takes_a_square_alone_is_refused_where_photos_are_to_be_seen_in_their_shape(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ModelError, match=r"256, 256, 3\] where uint8 \(\?, any, any, 3\) is due"):
+        Engine(write_bundle(tmp_path / "square", rectangle_graph(), **_IN_ITS_SHAPE))
 
 
 def test_a_graph_with_another_number_of_labels_is_refused(tmp_path: Path) -> None:

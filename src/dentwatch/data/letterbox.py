@@ -1,4 +1,4 @@
-"""Fit a photo into a model's square input and bring boxes back."""
+"""Fit a photo into a model's input and bring boxes back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,21 +55,25 @@ def letterbox(
     pad_value: int = 114,
     original: tuple[int, int] | None = None,
     finish: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    stride: int = 0,
 ) -> tuple[NDArray[np.uint8], Letterbox]:
     """Fit ``rgb`` ``(H, W, 3)`` into ``(size, size, 3)``: aspect kept, top left, the rest filled with ``pad_value``.
 
+    With a ``stride``, which ``size`` is a multiple of, the shorter side of the result is the least multiple of it that
+    holds the photo: in one of 4:3 a network then has a quarter less to look at.
     Shrinking loses no pixel (:func:`~dentwatch.data.shrinking.shrink_to`), so that a thin scratch fades instead of
     vanishing; growing interpolates linearly.
     ``original`` is ``(width, height)`` of the upright original where ``rgb`` was decoded at a reduced scale: boxes then
     refer to the original. Default: ``rgb`` is the original. ``finish`` is done to the fitted photo, without border.
     """
     height, width = rgb.shape[:2]
+    full_width, full_height = original or (width, height)
     fitted = _fitted(width, height, size)
     if fitted != (width, height):
         rgb = (shrink_to if size < max(width, height) else _grow_to)(rgb, *fitted)
-    canvas = np.full((size, size, 3), pad_value, np.uint8)
+    width, height = (size, size) if not stride else (-(-side // stride) * stride for side in fitted)
+    canvas = np.full((height, width, 3), pad_value, np.uint8)
     canvas[: fitted[1], : fitted[0]] = finish(rgb) if finish else rgb
-    full_width, full_height = original or (width, height)
     return canvas, Letterbox(fitted[0] / full_width, fitted[1] / full_height, full_width, full_height)
 
 

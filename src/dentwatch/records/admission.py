@@ -91,17 +91,18 @@ def _check_card(bundle: ModelBundle) -> None:
 
 def _check_network(bundle: ModelBundle) -> None:
     """Run the network on grey photos and hold names, types and shapes against the contract."""
-    side = bundle.spec.preprocessing.input_size
-    images = np.full((_BATCH, side, side, 3), bundle.spec.preprocessing.pad_value, np.uint8)
-    try:
-        boxes, scores = _open(bundle).run(["boxes", "scores"], {"images": images})
-    except Exception as error:  # ONNX Runtime's exceptions share no narrower base
-        raise ExportError(
-            f"{bundle.onnx_path} does not take images uint8 (N, {side}, {side}, 3) and answer boxes and scores: "
-            f"{str(error).strip()}",
-            "It is not registered; export it as docs/registry.md describes.",
-        ) from error
-    _check_answer(bundle.spec, boxes, scores)
+    pre = bundle.spec.preprocessing
+    for height in (pre.input_size, pre.stride or pre.input_size):
+        images = np.full((_BATCH, height, pre.input_size, 3), pre.pad_value, np.uint8)
+        try:
+            boxes, scores = _open(bundle).run(["boxes", "scores"], {"images": images})
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base
+            raise ExportError(
+                f"{bundle.onnx_path} does not take images uint8 (N, {height}, {pre.input_size}, 3) and answer boxes "
+                f"and scores: {str(error).strip()}",
+                "It is not registered; export it as docs/registry.md describes.",
+            ) from error
+        _check_answer(bundle.spec, boxes, scores)
 
 
 def _open(bundle: ModelBundle) -> Any:

@@ -2,7 +2,7 @@
 
 A bundle is a folder with
 
-- ``model.onnx``: input ``images`` uint8 ``(N, S, S, 3)`` RGB, letterboxed to ``S`` pixels; outputs ``boxes`` float32
+- ``model.onnx``: input ``images`` uint8 ``(N, H, W, 3)`` RGB, letterboxed; outputs ``boxes`` float32
   ``(N, A, 4)`` xyxy in letterboxed pixels and ``scores`` float32 ``(N, A, C)`` in [0, 1], before non-maximum
   suppression. Normalisation and channel order are inside the graph, so every detector is served the same way;
 - ``model.json``: the :class:`ModelSpec`;
@@ -43,7 +43,10 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input_size: int = Field(description="Side of the square input, pixels.")
+    input_size: int = Field(description="Longer side of the input, pixels.")
+    stride: int = Field(
+        0, ge=0, description="The shorter side is a multiple of this, as small as the photo allows; 0: a square."
+    )
     pad_value: int = Field(114, ge=0, le=255, description="Grey value of the letterbox border.")
     enhancement: Enhancement | None = Field(None, description="What is done to dark photos, if anything.")
 

@@ -18,7 +18,7 @@ class Engine:
     """
 
     def __init__(self, bundle: ModelBundle, threads: int = 1, network: Network | None = None) -> None:
-        self.input_size = bundle.spec.preprocessing.input_size
+        self._preprocessing = bundle.spec.preprocessing
         self.labels = bundle.spec.labels
         self._path = bundle.onnx_path
         self._network: Network = network or OnnxRuntime(bundle, threads)
@@ -28,16 +28,24 @@ class Engine:
         """What runs the graph, as in ``onnxruntime``."""
         return self._network.name
 
+    @property
+    def input_size(self) -> int:
+        """Longer side of the network's input, pixels."""
+        return self._preprocessing.input_size
+
     def run(self, images: NDArray[np.uint8]) -> Answer:
-        """Run ``images`` uint8 ``(N, S, S, 3)``, RGB, letterboxed.
+        """Run ``images`` uint8 ``(N, H, W, 3)``, RGB, letterboxed.
 
         Returns boxes float32 ``(N, A, 4)``, xyxy in pixels of the input, and scores float32 ``(N, A, C)``, before
         non-maximum suppression. Raises :class:`ValueError` for images of another type or shape, and
         :class:`ModelError` when the graph fails, or answers in another shape or with NaN.
         """
-        side = self.input_size
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (side, side, 3):
-            raise ValueError(f"images must be uint8 (N, {side}, {side}, 3), not {images.dtype} {images.shape}")
+        side, stride = self._preprocessing.input_size, self._preprocessing.stride
+        sides = range(stride, side + 1, stride) if stride else (side,)
+        height, width, channels = images.shape[1:] if images.ndim == 4 else (0, 0, 0)
+        if images.dtype != np.uint8 or channels != 3 or height not in sides or width not in sides:
+            due = f"(N, {side}, {side}, 3)" + (f", or sides of fewer times {stride}" if stride else "")
+            raise ValueError(f"images must be uint8 {due}, not {images.dtype} {images.shape}")
         if len(images) == 0:
             return np.zeros((0, 0, 4), np.float32), np.zeros((0, 0, len(self.labels)), np.float32)
         try:

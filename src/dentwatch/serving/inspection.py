@@ -71,10 +71,11 @@ class Inspector:
         self._side = max(self._detector.input_size, STATISTICS_SIDE)
 
     def warm_up(self) -> None:
-        """Look at a grey picture, so that the first photo is not the slowest."""
+        """Look at grey pictures of the usual shapes, so that the first photos are not the slowest."""
         side = self._side
-        grey = np.full((side, side, 3), 114, np.uint8)
-        self._detector.detect([DecodedPhoto(grey, side, side, 1.0)])
+        for height, width in ((side, side), (side * 3 // 4, side), (side, side * 3 // 4)):
+            grey = np.full((height, width, 3), 114, np.uint8)
+            self._detector.detect([DecodedPhoto(grey, width, height, 1.0)])
 
     def decode(self, photo: Photo) -> Decoded | PhotoFailure:
         """Bytes → pixels at the size the model needs, and statistics."""

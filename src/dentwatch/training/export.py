@@ -1,7 +1,7 @@
 """From a trained network to the ONNX file that is served, and the proof that the two are one."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ PARITY_BATCHES = (1, 2, 4, 8)
 
 
 class _Served(nn.Module):
-    """The network as serving calls it: letterboxed photos uint8 ``(N, S, S, 3)`` in."""
+    """The network as serving calls it: letterboxed photos uint8 ``(N, H, W, 3)`` in."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -36,14 +36,16 @@ class _Served(nn.Module):
 def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
     """Write ``detector`` to ``path`` and measure that the file answers as the network does.
 
-    ``photos`` uint8 ``(N, S, S, 3)`` letterboxed, at least one; batches of 1, 2, 4 and 8 are made of them. Returns the
-    largest differences, ``boxes`` in pixels and ``scores``. Raises :class:`ExportError` when one is above its
-    tolerance.
+    ``photos`` uint8 ``(N, S, S, 3)`` letterboxed, at least one; batches of 1, 2, 4 and 8 are made of them, and where the
+    detector takes any shape, also of parts of them, across and upright. Returns the largest differences, ``boxes`` in
+    pixels and ``scores``. Raises :class:`ExportError` when one is above its tolerance.
     """
     served = _Served(detector).eval()
     # Traced with two photos, so that a step that only fits one would show.
     example = torch.from_numpy(np.resize(photos, (2, *photos.shape[1:])))
-    axes = {"images": {0: "photos"}, "boxes": {0: "photos"}, "scores": {0: "photos"}}
+    sides = {1: "height", 2: "width"} if detector.any_shape else {}
+    candidates = {1: "candidates"} if detector.any_shape else {}
+    answers = dict.fromkeys(("boxes", "scores"), {0: "photos", **candidates})
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every constant; that none of them depends on the photos is what the parity check shows.
         warnings.simplefilter("ignore")
@@ -53,7 +55,7 @@ def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> di
             path,
             input_names=["images"],
             output_names=["boxes", "scores"],
-            dynamic_axes=axes,
+            dynamic_axes={"images": {0: "photos", **sides}, **answers},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -64,8 +66,7 @@ def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> di
 def _parity(served: _Served, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = {"boxes": 0.0, "scores": 0.0}
-    for count in PARITY_BATCHES:
-        batch = np.resize(photos, (count, *photos.shape[1:]))
+    for batch in _batches(served.detector, photos):
         with torch.no_grad():
             network: Sequence[Any] = [output.numpy() for output in served(torch.from_numpy(batch))]
         for name, value in difference(network, session.run(None, {"images": batch})).items():
@@ -77,3 +78,12 @@ def _parity(served: _Served, path: Path, photos: NDArray[np.uint8]) -> dict[str,
             "The model is not registered. Report this with the detector's name and size.",
         )
     return worst
+
+
+def _batches(detector: Detector, photos: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    side, stride = detector.input_size, detector.stride
+    shorter = max(stride, side * 3 // 4 // stride * stride)  # a photo of 4:3
+    for height, width in [(side, side), *([(shorter, side), (side, shorter)] if detector.any_shape else [])]:
+        seen = photos[:, :height, :width]
+        for count in PARITY_BATCHES:
+            yield np.resize(seen, (count, *seen.shape[1:]))

@@ -166,7 +166,11 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
         detector=network.name,
         size=network.size,
         labels=network.labels,
-        preprocessing=Preprocessing(input_size=network.input_size, enhancement=record.settings.enhancement),
+        preprocessing=Preprocessing(
+            input_size=network.input_size,
+            stride=network.stride if network.any_shape else 0,
+            enhancement=record.settings.enhancement,
+        ),
         thresholds=dict.fromkeys(network.labels, 0.5),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         dentwatch_version=version("dentwatch"),

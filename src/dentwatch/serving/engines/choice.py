@@ -46,16 +46,15 @@ class _Trial:
     seconds: list[float] = field(default_factory=list)
 
     def look(self, photo: NDArray[np.uint8]) -> None:
-        """Answer about another photo ``(1, S, S, 3)``."""
+        """Answer about another photo ``(1, H, W, 3)``."""
         start = time.perf_counter()
         self.answers.append(self.network.run(photo))
         self.seconds.append(time.perf_counter() - start)
 
     @property
-    def answer(self) -> Answer:
-        """About all photos."""
-        boxes, scores = zip(*self.answers, strict=True)
-        return np.concatenate(boxes), np.concatenate(scores)
+    def answer(self) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+        """About all photos; photos of another shape have another number of candidates."""
+        return [boxes for [boxes], _ in self.answers], [scores for _, [scores] in self.answers]
 
     @property
     def milliseconds(self) -> float:
@@ -154,7 +153,7 @@ def _best(bundle: ModelBundle, settings: ServingSettings, others: Sequence[str],
             if not _is_made(name, bundle, place, photos):
                 continue
             trial = _tried(_loaded(name, bundle, settings, place), photos)
-            refusal = _refusal(name, reference.answer, trial.answer, bundle)
+            refusal = _refusal(name, reference, trial, bundle)
         except Exception as error:  # another engine's troubles, of whatever kind, are no reason not to serve
             refusal = f"it fails: {type(error).__name__}: {onnx_runtime.told(error)}"
         if refusal:
@@ -167,7 +166,7 @@ def _best(bundle: ModelBundle, settings: ServingSettings, others: Sequence[str],
     return best.network
 
 
-def _is_made(name: str, bundle: ModelBundle, place: Path, photos: NDArray[np.uint8]) -> bool:
+def _is_made(name: str, bundle: ModelBundle, place: Path, photos: Sequence[NDArray[np.uint8]]) -> bool:
     """Write the graph that an engine runs instead of the bundle's; False where it would be the same."""
     path = _graph_path(name, bundle, place)
     if name == simplified.NAME:
@@ -177,21 +176,23 @@ def _is_made(name: str, bundle: ModelBundle, place: Path, photos: NDArray[np.uin
     return True
 
 
-def _tried(network: Network, photos: NDArray[np.uint8]) -> _Trial:
+def _tried(network: Network, photos: Sequence[NDArray[np.uint8]]) -> _Trial:
     trial = _Trial(network)
     for photo in photos:
         trial.look(photo[None])
     return trial
 
 
-def _refusal(name: str, due: Answer, found: Answer, bundle: ModelBundle) -> str:
-    """Why an engine that gives the answers ``found`` is not to be used; empty where it may be."""
-    if [part.shape for part in found] != [part.shape for part in due]:
-        return f"it answers in the shapes {[part.shape for part in found]} instead of {[part.shape for part in due]}"
+def _refusal(name: str, reference: _Trial, trial: _Trial, bundle: ModelBundle) -> str:
+    """Why the engine of ``trial`` is not to be used; empty where it may be."""
+    for one, other in zip(reference.answers, trial.answers, strict=True):
+        due, found = ([part.shape for part in answer] for answer in (one, other))
+        if found != due:
+            return f"it answers in the shapes {found} instead of {due}"
     if name == int8.NAME:
-        alike = agreement(due, found, bundle.spec)
+        alike = agreement(reference.answer, trial.answer, bundle.spec)
         return "" if alike >= LEAST_AGREEMENT else f"its boxes are others (F1 {alike:.2f} against 32 bits)"
-    gaps = difference(due, found)
+    gaps = difference(reference.answer, trial.answer)
     if gaps["boxes"] <= BOX_TOLERANCE and gaps["scores"] <= SCORE_TOLERANCE:
         return ""
     return f"its boxes differ by {gaps['boxes']:.3g} pixels and its scores by {gaps['scores']:.3g}"

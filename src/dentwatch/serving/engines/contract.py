@@ -17,4 +17,4 @@ class Network(Protocol):
         """What the log, ``/healthz`` and the setting call it."""
 
     def run(self, images: NDArray[np.uint8]) -> Answer:
-        """Run ``images`` uint8 ``(N, S, S, 3)``, RGB, letterboxed; raises whatever the library raises."""
+        """Run ``images`` uint8 ``(N, H, W, 3)``, RGB, letterboxed; raises whatever the library raises."""

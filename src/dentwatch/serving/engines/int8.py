@@ -4,7 +4,7 @@ Static quantisation of the convolutions, weights per channel, as ONNX Runtime's 
 ("Quantize ONNX models").
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from dentwatch.records.model_bundle import ModelBundle
 NAME = "onnxruntime-int8"
 
 
-def quantise(bundle: ModelBundle, photos: NDArray[np.uint8], path: Path) -> None:
-    """Write the bundle's graph in 8 bits to ``path``, scaled to what ``photos`` ``(N, S, S, 3)`` bring about in it."""
+def quantise(bundle: ModelBundle, photos: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Write the bundle's graph in 8 bits to ``path``, scaled to what ``photos`` ``(H, W, 3)`` bring about in it."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):

@@ -12,6 +12,7 @@ from dentwatch.serving.engines.contract import Answer
 
 NAME = "onnxruntime"
 RE_EXPORT = "Export the model again with `dentwatch train`, or name another model."
+_ANY = -1  # a side that a file must leave open, because photos differ in it
 
 
 class OnnxRuntime:
@@ -26,7 +27,8 @@ class OnnxRuntime:
         self._path = path or bundle.onnx_path
         self._session = _open(self._path, threads)
         self._one_by_one = self._session.get_inputs()[0].shape[:1] == [1]
-        side, classes = bundle.spec.preprocessing.input_size, len(bundle.spec.labels)
+        pre, classes = bundle.spec.preprocessing, len(bundle.spec.labels)
+        side = _ANY if pre.stride else pre.input_size
         _check_ports(self._path, "input", self._session.get_inputs(), {"images": ("uint8", (None, side, side, 3))})
         _check_ports(
             self._path,
@@ -84,7 +86,7 @@ def _check_ports(
             due is None or size is None or due == size for due, size in zip(shape, dimensions, strict=True)
         )
         if not fits or port.type != f"tensor({dtype})":
-            due = ", ".join("?" if size is None else str(size) for size in shape)
+            due = ", ".join("?" if size is None else "any" if size == _ANY else str(size) for size in shape)
             raise ModelError(
                 f"{path}: the {kind} {name} is {port.type} {list(port.shape)} where {dtype} ({due}) is due.", RE_EXPORT
             )

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dentwatch.records.model_bundle import ModelSpec
-from dentwatch.serving.engines.contract import Answer
 from dentwatch.serving.suppression import Kept, suppress
 
 BOX_TOLERANCE = 0.05
@@ -20,7 +19,7 @@ _SAME_IOU = 0.7
 
 
 def difference(one: Sequence[Any], other: Sequence[Any]) -> dict[str, float]:
-    """Largest differences between two pairs of boxes ``(N, A, 4)`` and scores ``(N, A, C)``.
+    """Largest differences between two pairs of boxes and scores, ``(A, 4)`` and ``(A, C)`` for each photo.
 
     Scores are compared by rank. Each of the best boxes of ``one`` is compared with the nearest box of ``other``,
     because candidates that are equally good may be listed in another order.
@@ -36,7 +35,7 @@ def difference(one: Sequence[Any], other: Sequence[Any]) -> dict[str, float]:
     return worst
 
 
-def agreement(reference: Answer, other: Answer, spec: ModelSpec) -> float:
+def agreement(reference: Sequence[Any], other: Sequence[Any], spec: ModelSpec) -> float:
     """F1 of the boxes that ``other`` answers against those of ``reference``, 0 where neither answers any.
 
     At the model's operating thresholds, one to one per label, best scores first, from an IoU of 0.7 on.

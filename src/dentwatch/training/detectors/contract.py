@@ -29,12 +29,14 @@ class Detector(nn.Module, ABC):
     """A network that finds boxes, its loss, and what export needs to know of it.
 
     Subclasses set ``name``, ``sizes`` (the first is the default), the ``stride`` that an input size must be
-    a multiple of and AdamW's peak ``learning_rate`` for batches of 16; they are registered by being imported.
+    a multiple of, AdamW's peak ``learning_rate`` for batches of 16, and whether the traced network takes photos of
+    ``any_shape`` whose sides are multiples of ``stride``; they are registered by being imported.
     """
 
     name: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]]
     stride: ClassVar[int] = 32
+    any_shape: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
     registered: ClassVar[dict[str, type["Detector"]]] = {}
 
@@ -58,7 +60,7 @@ class Detector(nn.Module, ABC):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Candidates before non-maximum suppression, evaluation mode, traceable for ONNX with any N.
 
-        ``images`` as in :meth:`loss`; returns ``boxes`` float32 ``(N, A, 4)`` xyxy in input pixels and ``scores``
+        ``images`` as in :meth:`loss`, with ``any_shape`` also ``(N, 3, H, W)``; returns ``boxes`` float32 ``(N, A, 4)`` xyxy in input pixels and ``scores``
         float32 ``(N, A, C)`` in [0, 1], C in the order of ``labels``.
         """
 
