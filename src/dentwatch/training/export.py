@@ -18,6 +18,8 @@ from dentwatch.training.detection_module import as_input
 from dentwatch.training.detectors.contract import Detector
 
 OPSET = 18
+OPEN_SIDES = {"images": {1: "height", 2: "width"}, "boxes": {1: "candidates"}, "scores": {1: "candidates"}}
+"""The dimensions that differ from photo to photo where a network takes any shape."""
 PARITY_BATCHES = (1, 2, 4, 8)
 
 
@@ -36,16 +38,16 @@ class _Served(nn.Module):
 def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
     """Write ``detector`` to ``path`` and measure that the file answers as the network does.
 
-    ``photos`` uint8 ``(N, S, S, 3)`` letterboxed, at least one; batches of 1, 2, 4 and 8 are made of them, and where the
-    detector takes any shape, also of parts of them, across and upright. Returns the largest differences, ``boxes`` in
-    pixels and ``scores``. Raises :class:`ExportError` when one is above its tolerance.
+    ``photos`` uint8 ``(N, S, S, 3)`` letterboxed, at least one; batches of 1, 2, 4 and 8 are made of them, and where
+    the detector takes any shape, also of parts of them, across and upright. Returns the largest differences, ``boxes``
+    in pixels and ``scores``. Raises :class:`ExportError` when one is above its tolerance.
     """
     served = _Served(detector).eval()
     # Traced with two photos, so that a step that only fits one would show.
     example = torch.from_numpy(np.resize(photos, (2, *photos.shape[1:])))
-    sides = {1: "height", 2: "width"} if detector.any_shape else {}
-    candidates = {1: "candidates"} if detector.any_shape else {}
-    answers = dict.fromkeys(("boxes", "scores"), {0: "photos", **candidates})
+    axes = {name: {0: "photos"} for name in ("images", "boxes", "scores")}
+    if detector.any_shape:
+        axes = {name: {**given, **OPEN_SIDES[name]} for name, given in axes.items()}
     with torch.no_grad(), warnings.catch_warnings():
         # The tracer warns of every constant; that none of them depends on the photos is what the parity check shows.
         warnings.simplefilter("ignore")
@@ -55,7 +57,7 @@ def export_onnx(detector: Detector, path: Path, photos: NDArray[np.uint8]) -> di
             path,
             input_names=["images"],
             output_names=["boxes", "scores"],
-            dynamic_axes={"images": {0: "photos", **sides}, **answers},
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )

@@ -15,15 +15,14 @@ import onnx
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.models import starter
 from dentwatch.training.detectors.yolo import YoloDetector
-
-_OPEN = {"images": {1: "height", 2: "width"}, "boxes": {1: "candidates"}, "scores": {1: "candidates"}}
+from dentwatch.training.export import OPEN_SIDES
 
 
 def open_sides(bundle: ModelBundle) -> None:
     """Leave height and width of the input open in ``model.onnx``, and say so in ``model.json``."""
     model = onnx.load(bundle.onnx_path)
     for port in [*model.graph.input, *model.graph.output]:
-        for place, name in _OPEN[port.name].items():
+        for place, name in OPEN_SIDES[port.name].items():
             port.type.tensor_type.shape.dim[place].dim_param = name
     onnx.save(model, bundle.onnx_path)
     preprocessing = bundle.spec.preprocessing.model_copy(update={"stride": YoloDetector.stride})

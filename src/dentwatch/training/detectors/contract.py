@@ -60,8 +60,8 @@ class Detector(nn.Module, ABC):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Candidates before non-maximum suppression, evaluation mode, traceable for ONNX with any N.
 
-        ``images`` as in :meth:`loss`, with ``any_shape`` also ``(N, 3, H, W)``; returns ``boxes`` float32 ``(N, A, 4)`` xyxy in input pixels and ``scores``
-        float32 ``(N, A, C)`` in [0, 1], C in the order of ``labels``.
+        ``images`` as in :meth:`loss`, with ``any_shape`` also ``(N, 3, H, W)``; returns ``boxes`` float32 ``(N, A, 4)``
+        xyxy in input pixels and ``scores`` float32 ``(N, A, C)`` in [0, 1], C in the order of ``labels``.
         """
 
     @abstractmethod
