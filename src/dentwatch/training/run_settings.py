@@ -35,7 +35,7 @@ class RunSettings(BaseModel):
 
     detector: str = Field("yolo", description="Name of the detector.")
     size: str | None = Field(None, description="Its size; None takes the detector's first.")
-    input_size: int = Field(416, ge=32, description="Side of the network's square input, pixels.")
+    input_size: int = Field(416, ge=32, description="Side of the network's input in training, pixels.")
     labels: tuple[str, ...] = Field(HEADLINE_LABELS, description="Labels to learn.")
     ignore_labels: tuple[str, ...] = Field(
         ("other",), description="Labels whose boxes are neither damage to learn nor background to unlearn."
