@@ -66,6 +66,14 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(home: Path, tmp_path: Path
         resolve(str(tmp_path), settings.load())
 
 
+def test_a_side_that_is_no_multiple_of_its_stride_is_named(home: Path, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "odd", rectangle_graph("any"))
+    path = bundle.folder / "model.json"
+    path.write_text(path.read_text().replace('"stride": 0', '"stride": 48'))
+    with pytest.raises(ModelError, match=r"model\.json is damaged.*256 pixels is no multiple of its stride of 48"):
+        resolve(str(bundle.folder), settings.load())
+
+
 def test_a_name_without_a_registry_says_what_there_is(home: Path) -> None:
     with pytest.raises(ModelError, match=r"no model 'champion'.*Use `starter`"):
         resolve("champion", settings.load())

@@ -14,9 +14,9 @@ A bundle is a folder with
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dentwatch.errors import ModelError
 from dentwatch.records.calibration import CalibrationCurve
@@ -49,6 +49,12 @@ class Preprocessing(BaseModel):
     )
     pad_value: int = Field(114, ge=0, le=255, description="Grey value of the letterbox border.")
     enhancement: Enhancement | None = Field(None, description="What is done to dark photos, if anything.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.stride and self.input_size % self.stride:
+            raise ValueError(f"an input of {self.input_size} pixels is no multiple of its stride of {self.stride}")
+        return self
 
 
 NOT_STATED = "not stated"

@@ -24,7 +24,7 @@ class PhotoStore:
     """Photo bytes by photo id at ``url`` (a folder or an fsspec URL such as ``s3://bucket/photos``).
 
     A photo lies at ``<first two hex digits>/<photo id>``: 256 folders keep each folder small up to millions of photos
-    and are few enough to be made only once. Photos are written whole or not at all, and writing one that is there
+    and are few enough to be made all together with the first photo. Photos are written whole or not at all, and writing one that is there
     already costs one look. Safe to use from several processes at once; every process makes its own store.
     """
 
@@ -34,7 +34,7 @@ class PhotoStore:
         self._fs, root = fsspec.core.url_to_fs(url)
         self._root = str(root).rstrip("/")
         self._local = "file" in self._fs.protocol
-        self._folders: set[str] = set()
+        self._has_folders = False
 
     def put(self, data: bytes | memoryview, *, durable: bool = True, cached: bool = True) -> str:
         """Keep ``data`` and return its photo id.
@@ -121,12 +121,18 @@ class PhotoStore:
                 return
         except FileNotFoundError:
             pass
+        if not self._has_folders:
+            self._make_folders()
         folder = os.path.dirname(path)  # noqa: PTH120
-        if folder not in self._folders:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
         temporary = f"{folder}/.{photo_id[:16]}-{uuid.uuid4().hex}"
         write_atomically(Path(temporary), Path(path), data, durable=durable, cached=cached)
+
+    def _make_folders(self) -> None:
+        """Make all folders, and have their names on the disk, so that no photo has to wait for that later."""
+        for number in range(256):
+            Path(f"{self._root}/{number:02x}").mkdir(parents=True, exist_ok=True)
+        sync_path(self._root)
+        self._has_folders = True
 
 
 def write_atomically(
