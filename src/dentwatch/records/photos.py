@@ -24,8 +24,9 @@ class PhotoStore:
     """Photo bytes by photo id at ``url`` (a folder or an fsspec URL such as ``s3://bucket/photos``).
 
     A photo lies at ``<first two hex digits>/<photo id>``: 256 folders keep each folder small up to millions of photos
-    and are few enough to be made all together with the first photo. Photos are written whole or not at all, and writing one that is there
-    already costs one look. Safe to use from several processes at once; every process makes its own store.
+    and are few enough to be made all together with the first photo. Photos are written whole or not at all, and writing
+    one that is there already costs one look. Safe to use from several processes at once; every process makes its own
+    store.
     """
 
     def __init__(self, url: str) -> None:
