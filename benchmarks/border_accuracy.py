@@ -5,7 +5,7 @@
     python benchmarks/border_accuracy.py ../shared/photos/bilgi                     # the starter model
     python benchmarks/border_accuracy.py PHOTOS --model FOLDER --splits val test    # another one
 
-Photos are cut to 4:3, across and upright in turns. The model, which must take any shape, sees each in a square, and
+Each photo is cut to 4:3, across and upright. The model, which must take any shape, sees each in a square, and
 with no more border than its stride takes. AP50, recall and precision follow for both, and how they differ, with 95 %
 intervals (bootstrap by vehicle); and F1: the boxes that it answers with, against those in the square.
 """
@@ -61,11 +61,12 @@ def measure(bundle: ModelBundle, photos: Sequence[IncomingPhoto]) -> dict[str, o
     """Figures in the square and in the photos' own shape, and how far they differ."""
     detectors = {"square": Detector(in_square(bundle)), "own shape": Detector(bundle)}
     outcomes: dict[str, list[PhotoOutcome]] = {name: [] for name in detectors}
-    for number, photo in enumerate(track(photos, "Looking", disable=not sys.stderr.isatty())):
-        record, rgb = _cut(photo, upright=number % 2 == 0)
-        for name, detector in detectors.items():
-            [found] = detector.detect([DecodedPhoto(rgb, record.width, record.height, 1.0)], _MIN_SCORE)
-            outcomes[name].append(PhotoOutcome(record, tuple(found)))
+    for photo in track(photos, "Looking", disable=not sys.stderr.isatty()):
+        for upright in (False, True):
+            record, rgb = _cut(photo, upright=upright)
+            for name, detector in detectors.items():
+                [found] = detector.detect([DecodedPhoto(rgb, record.width, record.height, 1.0)], _MIN_SCORE)
+                outcomes[name].append(PhotoOutcome(record, tuple(found)))
     thresholds = bundle.spec.thresholds
     tables = {name: match(each, bundle.spec.labels) for name, each in outcomes.items()}
     square, own = (headline(table, thresholds) for table in tables.values())
