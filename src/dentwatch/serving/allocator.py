@@ -5,7 +5,7 @@ import os
 
 _OPTIONS = {
     -3: 1 << 24,  # M_MMAP_THRESHOLD: blocks of this size are fetched from the system, and given back, each by itself
-    -1: 1 << 26,  # M_TRIM_THRESHOLD: so much stays, free, at the end of the memory of a thread
+    -1: 1 << 24,  # M_TRIM_THRESHOLD: so much stays, free, at the end of the memory of a thread
     -8: 2,  # M_ARENA_MAX: so many parts with free memory of their own; by default eight for each core
 }
 
