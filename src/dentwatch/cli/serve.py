@@ -135,14 +135,13 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, 
     """
     import cv2
 
-    from dentwatch.serving import allocator, tracing
+    from dentwatch.serving import tracing
     from dentwatch.serving.api import create_app
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
     from dentwatch.web.pages import error_page
     from dentwatch.web.routers import ROUTERS
 
-    allocator.keep_for_photos()
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     log_to_stderr()
     with tracing.exporting():
