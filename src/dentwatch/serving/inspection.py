@@ -71,9 +71,10 @@ class Inspector:
         self._side = max(self._detector.input_size, STATISTICS_SIDE)
 
     def warm_up(self) -> None:
-        """Look at grey pictures of the usual shapes, so that the first photos are not the slowest."""
+        """Look at grey pictures of the usual shapes as the model tells them apart: else first photos are the slowest."""
         side = self._side
-        for height, width in ((side, side), (side * 3 // 4, side), (side, side * 3 // 4)):
+        shorter = side * 3 // 4 if self.bundle.spec.preprocessing.stride else side
+        for height, width in {(side, side), (shorter, side), (side, shorter)}:
             grey = np.full((height, width, 3), 114, np.uint8)
             self._detector.detect([DecodedPhoto(grey, width, height, 1.0)])
 
