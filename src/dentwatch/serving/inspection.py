@@ -71,7 +71,7 @@ class Inspector:
         self._side = max(self._detector.input_size, STATISTICS_SIDE)
 
     def warm_up(self) -> None:
-        """Look at grey pictures of the usual shapes as the model tells them apart: else first photos are the slowest."""
+        """Look at a grey picture of each usual shape that the model sees, so that first photos are not the slowest."""
         side = self._side
         shorter = side * 3 // 4 if self.bundle.spec.preprocessing.stride else side
         for height, width in {(side, side), (shorter, side), (side, shorter)}:
