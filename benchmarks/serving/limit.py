@@ -17,7 +17,7 @@ from answers import Found, in_square, of_detection
 from load import Exchange, Load
 from photos import PhotoSet
 from processes import MemoryWatch
-from systems import WORKERS, Measured, Route
+from systems import WATCH_SECONDS, WORKERS, Route
 
 from dentwatch.data.decoding import decode
 from dentwatch.data.letterbox import letterbox
@@ -69,12 +69,14 @@ class RunningProcesses:
         decoded = [decode(jpeg, max_pixels=_PIXELS, target_side=self._side) for jpeg in photos.jpegs]
         return [[of_detection(one) for one in found] for found in detector.detect(decoded)]
 
-    def measure(self, _route: Route, photos: PhotoSet, _connections: int, seconds: float) -> Measured:
+    def measure(self, _route: Route, photos: PhotoSet, _connections: int, seconds: float) -> Load:
         """Both processes go through the photos for ``seconds``; there are no connections."""
-        children = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
-        with MemoryWatch(*children) as memory:
-            load = self.work_on(photos, seconds)
-        return Measured(load, memory.peak)
+        return self.work_on(photos, seconds)
+
+    def watch(self) -> MemoryWatch:
+        """See :class:`systems.Running`."""
+        children = (child.pid for child in multiprocessing.active_children() if child.pid is not None)
+        return MemoryWatch(*children, every=WATCH_SECONDS)
 
     def work_on(self, photos: PhotoSet, seconds: float) -> Load:
         """What both processes answer about the photos in ``seconds``."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from load import percentile
+from load import Load, percentile
 from rich.console import Console
 from rich.table import Table
-from systems import Measured
 
 MEGABYTE = 1_000_000
 
@@ -30,19 +29,21 @@ class Workload:
 
 @dataclass(slots=True)
 class Cell:
-    """One route under one workload: what each slice of time measured, what of the limit each came to, and ``f1``.
+    """One route under one workload: what each slice of time measured, what of the limit each came to, and the rest.
 
-    ``f1`` compares the answers with those after a full decode.
+    ``peaks`` are the most resident bytes that were seen in each round; ``f1`` compares the answers with those after a
+    full decode.
     """
 
-    rounds: list[Measured] = field(default_factory=list)
+    rounds: list[Load] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
     f1: float | None = None
 
     @property
     def per_second(self) -> float:
         """Photos per second: the median of the slices."""
-        return statistics.median(measured.load.per_second for measured in self.rounds)
+        return statistics.median(load.per_second for load in self.rounds)
 
     @property
     def share(self) -> float:
@@ -51,38 +52,38 @@ class Cell:
 
     def milliseconds(self, share: float) -> float:
         """A percentile of the latency over all slices."""
-        answered = [one.seconds for measured in self.rounds for one in measured.load.answered]
+        answered = [one.seconds for load in self.rounds for one in load.answered]
         return percentile(answered, share) * 1000
 
     @property
     def errors(self) -> int:
         """Requests that were not answered with success, over all slices."""
-        return sum(measured.load.errors for measured in self.rounds)
+        return sum(load.errors for load in self.rounds)
 
     @property
     def peak_mb(self) -> float:
-        """The most memory that any slice saw, in MB (10⁶ bytes)."""
-        return max(measured.peak for measured in self.rounds) / MEGABYTE
+        """The most memory that was seen, in MB (10⁶ bytes)."""
+        return max(self.peaks) / MEGABYTE
 
     @property
     def client_cores(self) -> float:
         """Cores' worth of processor that the client took."""
-        spent = sum(measured.load.client_cpu_seconds for measured in self.rounds)
-        return spent / sum(measured.load.seconds for measured in self.rounds)
+        spent = sum(load.client_cpu_seconds for load in self.rounds)
+        return spent / sum(load.seconds for load in self.rounds)
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "photos_per_second": self.per_second,
-            "photos_per_second_slices": [measured.load.per_second for measured in self.rounds],
+            "photos_per_second_slices": [load.per_second for load in self.rounds],
             "share_of_limit": self.share,
             "share_of_limit_slices": self.shares,
             "p50_ms": self.milliseconds(0.5),
             "p95_ms": self.milliseconds(0.95),
             "p99_ms": self.milliseconds(0.99),
-            "answered": sum(len(measured.load.answered) for measured in self.rounds),
+            "answered": sum(len(load.answered) for load in self.rounds),
             "errors": self.errors,
-            "statuses": [measured.load.statuses for measured in self.rounds],
+            "statuses": [load.statuses for load in self.rounds],
             "peak_rss_mb": self.peak_mb,
             "client_cores": self.client_cores,
             "f1": self.f1,

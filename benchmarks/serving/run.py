@@ -82,8 +82,11 @@ class Benchmark:
                 for _ in range(max(1, round(self._seconds / slice_seconds))):
                     cell.rounds.append(running.measure(route, photos, workload.connections, slice_seconds))
                     after = self._limit_now(photos)
-                    cell.shares.append(cell.rounds[-1].load.per_second / ((before + after) / 2))
+                    cell.shares.append(cell.rounds[-1].per_second / ((before + after) / 2))
                     before = after
+                with running.watch() as memory:  # in a slice of its own, because looking takes time from the server
+                    running.measure(route, photos, workload.connections, slice_seconds)
+                cell.peaks.append(memory.peak)
                 told = f"{cell.per_second:.1f} photos/s, {cell.share:.0%} of the limit so far"
                 print(f"round {number + 1}: {row.title}, {workload.title}: {told}", file=sys.stderr, flush=True)
         except (UnavailableError, ServerError) as error:

@@ -27,6 +27,9 @@ from dentwatch.records.model_bundle import ModelBundle
 HOST = "127.0.0.1"
 WORKERS = 2
 
+WATCH_SECONDS = 0.25
+"""How often the memory is looked at in the slice that is there for it."""
+
 
 class UnavailableError(Exception):
     """A route that the system does not have; the message says how it showed."""
@@ -42,22 +45,17 @@ class Route:
     answer: str = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A load and the most resident bytes that the system's processes took while it lasted."""
-
-    load: Load
-    peak: int
-
-
 class Running(Protocol):
     """A system that has been started."""
 
     def answers(self, route: Route, photos: PhotoSet) -> list[list[Found]]:
         """What it says about each photo; raises :class:`UnavailableError` or :class:`processes.ServerError`."""
 
-    def measure(self, route: Route, photos: PhotoSet, connections: int, seconds: float) -> Measured:
+    def measure(self, route: Route, photos: PhotoSet, connections: int, seconds: float) -> Load:
         """Put it under load."""
+
+    def watch(self) -> MemoryWatch:
+        """Watches the memory of its processes."""
 
 
 class System(Protocol):
@@ -121,11 +119,14 @@ class RunningServer:
         except (ValueError, KeyError, TypeError) as error:
             raise ServerError(f"{route.path} answered something else than boxes: {error!r}") from error
 
-    def measure(self, route: Route, photos: PhotoSet, connections: int, seconds: float) -> Measured:
+    def measure(self, route: Route, photos: PhotoSet, connections: int, seconds: float) -> Load:
         """See :class:`Running`."""
-        with self.prepared(route, photos) as requests, MemoryWatch(self.pid) as memory:
-            load = closed_loop(self.address, requests, connections, seconds, self.next_number())
-        return Measured(load, memory.peak)
+        with self.prepared(route, photos) as requests:
+            return closed_loop(self.address, requests, connections, seconds, self.next_number())
+
+    def watch(self) -> MemoryWatch:
+        """See :class:`Running`."""
+        return MemoryWatch(self.pid, every=WATCH_SECONDS)
 
 
 class PeerServer:

@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -76,6 +79,23 @@ def test_connections_that_all_end_and_come_again_are_dealt_evenly() -> None:
         late.end(11.5)
     give(12, 3)  # nothing else has ended for a while: it is the one with room
     assert [tally.count(13) for tally in tallies] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("late", "patience", "held"),
+    [(0.5, 60, [4, 4]), (60, 0.2, [8])],
+    ids=["they are dealt evenly", "one that is not ready in time gets none"],
+)
+def test_connections_that_wait_while_workers_start(late: float, patience: float, held: list[int]) -> None:
+    program = Path(__file__).parent / "slow_workers.py"
+    arguments = [sys.executable, program, str(late), str(patience)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process, ExitStack() as stack:
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        address = "127.0.0.1", int(process.stdout.readline())
+        waiting = [stack.enter_context(socket.create_connection(address, 30)) for _ in range(8)]
+        takers = Counter(connection.makefile("rb").readline() for connection in waiting)
+        assert sorted(takers.values()) == held
 
 
 def test_workers_outlive_the_process_that_they_are_forks_of_and_are_replaced_without_it(

@@ -2,7 +2,8 @@
 
 The kernel's own ways (several processes accepting from one socket, or SO_REUSEPORT) spread a handful of keep-alive
 connections unevenly, and the slowest worker then sets the longest waits. Here one process accepts, and hands each
-connection over as a file descriptor (``SCM_RIGHTS``); what is sent on it never passes through this process.
+connection over as a file descriptor (``SCM_RIGHTS``); what is sent on it never passes through this process. At the
+start none is accepted before all workers are ready: clients that were waiting would all stay with the first.
 
 A client that closes its connections and opens new ones is dealt evenly, too: one worker tells of the end of its
 connections a little before another, and what has ended only now still counts for a moment.
@@ -28,7 +29,7 @@ READY, CLOSED = b"r", b"-"
 SETTLING_SECONDS = 0.05
 """How much later than another a worker may tell of connections that ended together."""
 
-_PATIENCE = 5.0  # seconds that a worker may take to end after it has drained
+_PATIENCE = 5.0  # seconds that a worker may take to end after it has drained, or to be ready after another
 _RESTART_SECONDS = 0.5  # a worker that dies is replaced after this long; one that died of its start after twice that, …
 _LONGEST_RESTART_SECONDS = 30.0
 
@@ -95,6 +96,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._due: list[float] = []  # when workers that died are to be replaced
         self._failed_starts = 0  # in a row
+        self._opening = 0.0  # when connections are accepted at the latest
         self._stopping = False
 
     def run(self) -> int:
@@ -126,6 +128,7 @@ class Workers:
                 elif key.fileobj is self._listener:
                     self._accept()
             self._replace()
+            self._open()
         return 0
 
     def _stop(self, *_: object) -> None:
@@ -155,10 +158,10 @@ class Workers:
             self._bury(worker)
 
     def _welcome(self, worker: _Worker) -> None:
+        if not any(other.ready for other in self._workers):
+            self._opening = time.monotonic() + _PATIENCE
         worker.ready = True
         self._failed_starts = 0
-        if self._listener not in self._selector.get_map():
-            self._selector.register(self._listener, selectors.EVENT_READ)
         if self._announce is not None and sum(other.ready for other in self._workers) == self._count:
             self._announce()
             self._announce = None
@@ -182,11 +185,23 @@ class Workers:
             worker.process.join()
         if worker.process.pid is not None:
             self._gone(worker.process.pid)
-        if not any(other.ready for other in self._workers) and self._listener in self._selector.get_map():
+        if not any(other.ready for other in self._workers) and self._is_open:
             self._selector.unregister(self._listener)  # connections wait in the kernel until one is ready again
 
+    @property
+    def _is_open(self) -> bool:
+        return self._listener in self._selector.get_map()
+
+    def _open(self) -> None:
+        """Accept connections, once all workers that run are ready or the first has waited long enough for the others."""
+        ready = [worker.ready for worker in self._workers]
+        if any(ready) and not self._is_open and (all(ready) or time.monotonic() >= self._opening):
+            self._selector.register(self._listener, selectors.EVENT_READ)
+
     def _next_due(self) -> float | None:
-        return max(0.0, min(self._due) - time.monotonic()) if self._due else None
+        waits = not self._is_open and any(worker.ready for worker in self._workers)
+        due = [*self._due, *([self._opening] if waits else [])]
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _replace(self) -> None:
         now = time.monotonic()
@@ -217,7 +232,7 @@ class Workers:
                 return
 
     def _end(self) -> None:
-        if self._listener in self._selector.get_map():
+        if self._is_open:
             self._accept()  # who has connected already is answered
         self._listener.close()
         for worker in self._workers:
