@@ -29,7 +29,8 @@ def _worker(channel: socket.socket, late: float, folder: Path) -> None:
 def _main(late: float, patience: float, folder: Path) -> None:
     workers._PATIENCE = patience
     listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
     workers.Workers(
         listener, 2, _worker, (late, folder), announce=lambda: None, gone=lambda _pid: None, drain=0.0
     ).run()

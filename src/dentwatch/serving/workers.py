@@ -193,7 +193,7 @@ class Workers:
         return self._listener in self._selector.get_map()
 
     def _open(self) -> None:
-        """Accept connections, once all workers that run are ready or the first has waited long enough for the others."""
+        """Accept connections, once all workers are ready or the first has waited long enough for the others."""
         ready = [worker.ready for worker in self._workers]
         if any(ready) and not self._is_open and (all(ready) or time.monotonic() >= self._opening):
             self._selector.register(self._listener, selectors.EVENT_READ)
