@@ -62,8 +62,9 @@ def measure(bundle: ModelBundle, photos: Sequence[IncomingPhoto]) -> dict[str, o
     detectors = {"square": Detector(in_square(bundle)), "own shape": Detector(bundle)}
     outcomes: dict[str, list[PhotoOutcome]] = {name: [] for name in detectors}
     for photo in track(photos, "Looking", disable=not sys.stderr.isatty()):
+        whole = decode(photo.read(), max_pixels=10**8).rgb
         for upright in (False, True):
-            record, rgb = _cut(photo, upright=upright)
+            record, rgb = _cut(photo, whole, upright=upright)
             for name, detector in detectors.items():
                 [found] = detector.detect([DecodedPhoto(rgb, record.width, record.height, 1.0)], _MIN_SCORE)
                 outcomes[name].append(PhotoOutcome(record, tuple(found)))
@@ -89,9 +90,8 @@ def measure(bundle: ModelBundle, photos: Sequence[IncomingPhoto]) -> dict[str, o
     }
 
 
-def _cut(photo: IncomingPhoto, *, upright: bool) -> tuple[PhotoRecord, np.ndarray]:
-    """The middle three quarters of a photo, and what its annotations say of them."""
-    rgb = decode(photo.read(), max_pixels=10**8).rgb
+def _cut(photo: IncomingPhoto, rgb: np.ndarray, *, upright: bool) -> tuple[PhotoRecord, np.ndarray]:
+    """The middle three quarters of a photo, whose pixels are ``rgb``, and what its annotations say of them."""
     height, width = rgb.shape[:2]
     left, top = (width // 8, 0) if upright else (0, height // 8)
     right, bottom = width - left, height - top

@@ -61,6 +61,22 @@ def test_a_photo_that_is_there_already_is_on_the_disk_when_it_has_to_be(
     assert synced == {path.stat().st_ino, path.parent.stat().st_ino}
 
 
+def test_the_names_of_new_folders_are_on_the_disk_before_the_first_photo_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    photos = tmp_path / "home" / "photos"
+    photo_id = PhotoStore(str(photos)).put(b"photo")
+    photo = photos / photo_id[:2] / photo_id
+    parents = [photos, tmp_path / "home", tmp_path]  # each holds the name of the one before
+    assert synced == [path.stat().st_ino for path in (*parents, photo, photo.parent)]
+    synced.clear()
+    PhotoStore(str(photos)).put(b"another")  # as after a new start
+    assert synced[0] == photos.stat().st_ino
+    assert len(synced) == 3
+
+
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
 @pytest.mark.parametrize(
     ("durable", "cached", "leaves"), [(True, False, True), (True, True, False), (False, False, False)]

@@ -130,9 +130,12 @@ class PhotoStore:
 
     def _make_folders(self) -> None:
         """Make all folders, and have their names on the disk, so that no photo has to wait for that later."""
+        root = Path(self._root)
+        unnamed = [folder for folder in (root, *root.parents) if not folder.exists()]
         for number in range(256):
-            Path(f"{self._root}/{number:02x}").mkdir(parents=True, exist_ok=True)
-        sync_path(self._root)
+            (root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        for folder in (root, *(made.parent for made in unnamed)):
+            sync_path(folder)
         self._has_folders = True
 
 
