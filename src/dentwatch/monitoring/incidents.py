@@ -11,7 +11,6 @@ A level only ever rises. An incident ends when its recovery test says so (:mod:`
 here happens within the caller's transaction, so that an incident, its alert and the detectors' state are kept together.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from dentwatch.errors import IncidentError
 from dentwatch.records import audit
 from dentwatch.records import monitoring_tables as tables
+from dentwatch.records.ids import new_id
 
 State = Literal["open", "acknowledged", "resolved"]
 Level = Literal["noticed", "drift", "critical"]
@@ -245,7 +245,7 @@ def _belongs(signal: Signal, incident: Incident) -> bool:
 
 
 def _open(connection: Connection, signal: Signal) -> Incident:
-    incident_id = str(uuid.uuid4())
+    incident_id = new_id()
     connection.execute(
         insert(tables.incidents).values(
             id=incident_id,

@@ -1,6 +1,5 @@
 """Inspections as they are kept: one transaction each, found again by id, filters and cursor."""
 
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, inse
 from dentwatch.records import kpi_changes, tables
 from dentwatch.records.annotations import Box
 from dentwatch.records.detections import Detection
+from dentwatch.records.ids import new_id
 from dentwatch.records.monitoring_tables import monitoring_feed
 
 Status = Literal["pending", "done", "failed"]
@@ -27,7 +27,7 @@ class KeptDetection:
 
     detection: Detection
     severity: str | None = None
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=new_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What people say about an inspection: feedback from its users, verdicts from inspectors, disputes."""
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,13 +9,10 @@ from sqlalchemy import Connection, insert, select
 
 from dentwatch.records import kpi_changes, tables
 from dentwatch.records.annotations import Box
+from dentwatch.records.ids import new_id
 
 VerdictKind = Literal["right", "wrong", "missed"]
 Said = TypeVar("Said", bound=Any)
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
 
 
 def _now() -> datetime:
@@ -31,7 +27,7 @@ class Feedback:
     actor: str
     rating: int
     comment: str | None = None
-    id: str = field(default_factory=_new_id)
+    id: str = field(default_factory=new_id)
     created_at: datetime = field(default_factory=_now)
 
 
@@ -52,7 +48,7 @@ class Verdict:
     label: str | None = None
     box: Box | None = None
     comment: str | None = None
-    id: str = field(default_factory=_new_id)
+    id: str = field(default_factory=new_id)
     created_at: datetime = field(default_factory=_now)
 
 
@@ -65,7 +61,7 @@ class Dispute:
     reason: str
     detection_id: str | None = None
     status: Literal["open", "upheld", "rejected"] = "open"
-    id: str = field(default_factory=_new_id)
+    id: str = field(default_factory=new_id)
     created_at: datetime = field(default_factory=_now)
 
 

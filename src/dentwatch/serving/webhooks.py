@@ -19,7 +19,6 @@ import random
 import ssl
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from dentwatch.errors import DatabaseError
 from dentwatch.records.database import Database
+from dentwatch.records.ids import new_id
 from dentwatch.records.tables import inspections, webhook_deliveries
 from dentwatch.serving import metrics
 from dentwatch.serving.problems import RefusedError
@@ -99,7 +99,7 @@ def enqueue(connection: Connection, inspection_id: str, url: str) -> str:
     It belongs to the caller's transaction, so that an inspection and its webhook are kept together or not at all. The
     inspection must be there already. Check ``url`` with :func:`check_target` before, outside the transaction.
     """
-    delivery_id = str(uuid.uuid4())
+    delivery_id = new_id()
     row = {"id": delivery_id, "inspection_id": inspection_id, "url": url, "attempts": 0, "next_at": _now()}
     connection.execute(insert(webhook_deliveries).values(row))
     return delivery_id

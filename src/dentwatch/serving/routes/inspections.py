@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from dentwatch.records import inspections
+from dentwatch.records.ids import new_id
 from dentwatch.records.inspections import InspectionFilter, KeptInspection, Status
 from dentwatch.serving import assembly, problems
 from dentwatch.serving.access import REFUSALS, require
@@ -234,7 +234,7 @@ async def _asked(form: Form, caller: Caller, key: str | None, runtime: Runtime) 
     if fields.webhook is not None:
         await runtime.intake.in_thread(check_target, fields.webhook, runtime.settings)
     request = assembly.Request(
-        id=str(uuid.uuid4()),
+        id=new_id(),
         created_at=datetime.now(UTC),
         owner=caller.key_id,
         **fields.model_dump(exclude={"webhook"}),
