@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_model
@@ -16,6 +17,7 @@ from dentwatch.loop import retraining, selection
 from dentwatch.loop.steps import Again, Bench, Done, Step
 from dentwatch.monitoring import incidents
 from dentwatch.records.database import Database
+from dentwatch.records.datasets import DatasetStore
 from dentwatch.records.model_bundle import Adaptation
 from dentwatch.training.run_folder import RunFolder, RunRecord
 from dentwatch.training.run_settings import RunSettings
@@ -74,6 +76,24 @@ def test_new_photos_do_not_undo_what_the_champion_was_made_for(
     assert isinstance(done, Done)
     assert ("on photos made dark as well" in done.result["text"]) is (adapted_to is not None)
     assert [ask.kind for ask in done.then] == ["gate"]
+
+
+def test_as_many_networks_are_trained_as_the_champion_has(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunSettings] = []
+
+    def train(_settings: object, run: RunSettings, dataset: str, *, name: str, **_: object) -> object:
+        asked.append(run)
+        made = RunRecord(name=name, dataset_version=dataset, settings=run, commit="", started_at="", model_version="7")
+        return SimpleNamespace(record=made)
+
+    bundle = tiny_model.write_bundle(tmp_path / "champion", detector="yolo-lite", size="lite0", members=3)
+    monkeypatch.setattr(retraining, "resolve", lambda _ref, _settings: bundle)
+    monkeypatch.setattr("dentwatch.training.run.train", train)
+    DatasetStore(bench.settings.dataset_store_url).write([])
+    retraining.retrain(bench, step("dataset/5d1f00aa33bb"))
+    assert [(run.detector, run.size, run.members) for run in asked] == [("yolo-lite", "lite0", 3)]
 
 
 def test_a_run_that_was_begun_says_what_it_learnt_from_whoever_serves_now(

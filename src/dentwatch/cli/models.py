@@ -171,7 +171,7 @@ def _table(versions: "list[ModelVersion]") -> Any:
         rows.add_row(
             str(version.number),
             ", ".join(version.aliases),
-            f"{spec.detector} {spec.size} {spec.preprocessing.input_size} px",
+            f"{spec.kind} {spec.preprocessing.input_size} px",
             spec.dataset_version[:8],
             _ap50(version, "scratch"),
             _ap50(version, "dent"),
@@ -200,7 +200,7 @@ def _details(version: "ModelVersion") -> Any:
     facts = {
         "Version": f"{version.reference}{' · ' + ', '.join(version.aliases) if version.aliases else ''}",
         "Id": version.digest,
-        "Detector": f"{spec.detector} {spec.size}, input {spec.preprocessing.input_size} px",
+        "Detector": f"{spec.kind}, input {spec.preprocessing.input_size} px",
         "Thresholds": ", ".join(f"{label} ≥ {value:.3f}" for label, value in spec.thresholds.items()),
         "Dataset version": spec.dataset_version,
         "Run": version.run_id or spec.run_id or "–",

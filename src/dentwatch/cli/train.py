@@ -211,9 +211,10 @@ def _print_run(result: "RunResult", as_json: bool) -> None:
             }
         )
         return
+    best = f", best after epoch {result.fitted.best_epoch + 1}" if result.model.spec.members == 1 else ""
     out.print(
-        f"[bold]{result.model.reference}[/] — {result.record.settings.detector}, {result.fitted.epochs} epochs in "
-        f"{result.fitted.minutes:.1f} minutes, best after epoch {result.fitted.best_epoch + 1}"
+        f"[bold]{result.model.reference}[/] — {result.model.spec.kind}, {result.fitted.epochs} epochs in "
+        f"{result.fitted.minutes:.1f} minutes{best}"
     )
     out.print("On val: " + "  ".join(f"{name} {metrics[name]:.3f}" for name in _SHOWN if name in metrics))
     out.print(f"Report: {result.report}", soft_wrap=True)

@@ -102,6 +102,7 @@ def _run_from(bench: Bench, champion: ModelBundle, dataset: DatasetVersion, drif
     return RunSettings(
         detector=spec.detector,
         size=spec.size,
+        members=spec.members,
         input_size=spec.preprocessing.input_size,
         labels=spec.labels,
         weights=champion.name,

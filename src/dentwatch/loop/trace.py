@@ -248,7 +248,7 @@ def _step(step: Step) -> Link:
 
 
 def _model_facts(spec: ModelSpec) -> dict[str, Any]:
-    facts: dict[str, Any] = {"detector": f"{spec.detector} {spec.size}", "created_at": spec.created_at}
+    facts: dict[str, Any] = {"detector": spec.kind, "created_at": spec.created_at}
     return facts | {name: spec.metrics[name] for name in ("ap50", "precision", "recall") if name in spec.metrics}
 
 

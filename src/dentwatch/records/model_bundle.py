@@ -92,6 +92,7 @@ class ModelSpec(BaseModel):
 
     detector: str = Field(description="yolo, faster-rcnn, retinanet …")
     size: str = Field(description="The detector's size: nano, tiny, s, mobilenet, resnet50 …")
+    members: int = Field(1, ge=1, description="Networks of this kind whose answers are averaged.")
     labels: tuple[str, ...] = Field(description="Class names in the order of the scores' last axis.")
     preprocessing: Preprocessing
     thresholds: dict[str, float] = Field(description="Operating threshold of the score per label, chosen on val.")
@@ -116,6 +117,11 @@ class ModelSpec(BaseModel):
         default_factory=dict, description="Largest difference of ONNX and network: boxes in pixels, scores."
     )
     adapted_to: Adaptation | None = Field(None, description="The drift that it was made for, if any.")
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words: ``yolo nano``, ``3 × yolo-lite lite0``."""
+        return f"{f'{self.members} × ' if self.members > 1 else ''}{self.detector} {self.size}"
 
     @property
     def asks_again(self) -> bool:

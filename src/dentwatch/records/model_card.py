@@ -80,7 +80,7 @@ def _title(spec: ModelSpec) -> str:
     side, stride = spec.preprocessing.input_size, spec.preprocessing.stride
     shorter = f", or to fewer on the shorter side, a multiple of {stride}" if stride else ""
     return (
-        f"# {spec.detector} {spec.size}, {side} px\n\n"
+        f"# {spec.kind}, {side} px\n\n"
         f"A detector of {_listed(spec.labels)} in photos of cars. It was made on {spec.created_at[:10]} by Dentwatch "
         f"{spec.dentwatch_version}; photos are letterboxed to {side} × {side} pixels{shorter}."
     )

@@ -199,7 +199,7 @@ class Registry:
             run_id=run_id,
             # A server wants to know whose files these are; a database would look it up in MLflow's global store.
             model_id=None if self._settings.tracks_in_database else logged.model_id,
-            description=f"{bundle.spec.detector} {bundle.spec.size}, trained on {bundle.spec.dataset_version}",
+            description=f"{bundle.spec.kind}, trained on {bundle.spec.dataset_version}",
             tags={
                 DIGEST_TAG: digest,
                 SPEC_TAG: bundle.spec.model_dump_json(),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dentwatch.data.letterbox import letterbox
 from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import ONNX_NAME, ModelBundle
-from dentwatch.training.detectors import create
+from dentwatch.training.detectors import of_model
 from dentwatch.training.export import export_onnx
 from dentwatch.training.starting_weights import load_weights
 
@@ -26,7 +26,7 @@ def enlarge(bundle: ModelBundle, input_size: int, photos: list[NDArray[np.uint8]
         raise TrainingError(
             f"The model {bundle.name} was kept without its network's parameters.", "Train a model from it first."
         )
-    network = create(spec.detector, spec.size, spec.labels, input_size)
+    network = of_model(spec, input_size)
     load_weights(network, bundle.weights_path, bundle.name)
     pad = spec.preprocessing.pad_value
     fitted = np.stack([letterbox(photo, input_size, pad)[0] for photo in photos])

@@ -21,6 +21,7 @@ from dentwatch.training.augmentation import Augmenter
 from dentwatch.training.checkpoints import WholeCheckpoints
 from dentwatch.training.class_balance import drawn, photo_weights
 from dentwatch.training.detection_module import DetectionModule, ema
+from dentwatch.training.detectors.averaged import Averaged
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.photo_batches import LabelledPhotos, PlainPhotos, ShuffledPlaces, TrainingPhotos, loader
 from dentwatch.training.run_settings import RunSettings
@@ -134,6 +135,17 @@ def fitted(network: Detector, folder: Path) -> Fitted:
     )
     seconds = last["schedule"]["seconds"]
     return Fitted(network.eval(), best["epoch"], best["figures"], last["epoch"] + 1, seconds / 60)
+
+
+def together(fits: Sequence[Fitted]) -> Fitted:
+    """What several fits left, as one: best epoch and figures are those of the first, epochs and minutes the sums."""
+    return Fitted(
+        network=Averaged([one.network for one in fits]).eval(),
+        best_epoch=fits[0].best_epoch,
+        figures=fits[0].figures,
+        epochs=sum(one.epochs for one in fits),
+        minutes=sum(one.minutes for one in fits),
+    )
 
 
 def _trainer(

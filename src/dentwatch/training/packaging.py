@@ -165,6 +165,7 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
     return ModelSpec(
         detector=network.name,
         size=network.size,
+        members=record.settings.members,
         labels=network.labels,
         preprocessing=Preprocessing(
             input_size=network.input_size,

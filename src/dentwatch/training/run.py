@@ -8,11 +8,13 @@
 import logging
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
+from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from dentwatch.errors import DataError, TrainingError
@@ -31,7 +33,7 @@ from dentwatch.training.detectors import check, create
 from dentwatch.training.evaluation.report import REPORT_NAME
 from dentwatch.training.evaluation.result import RESULT_NAME, EvaluationResult
 from dentwatch.training.evaluation.run_history import training_curve
-from dentwatch.training.fitting import LAST, Fitted, fit
+from dentwatch.training.fitting import LAST, Fitted, fit, together
 from dentwatch.training.packaging import Report, package
 from dentwatch.training.photo_batches import LabelledPhotos, Place, PlainPhotos, TrainingPhotos
 from dentwatch.training.photo_cache import open_cache
@@ -72,7 +74,7 @@ def train(
     :class:`~dentwatch.errors.RunHeldError` while another process is at work on it) and
     :class:`~dentwatch.errors.DatasetError`.
     """
-    check(run.detector, run.size, run.labels, run.input_size)  # before minutes go into photos
+    check(run.detector, run.size, run.labels, run.input_size, run.members)  # before minutes go into photos
     version = DatasetStore(settings.dataset_store_url).get(dataset)
     asked = RunRecord(
         name="",
@@ -224,22 +226,37 @@ class _Run:
 
     def _fit(self, train_photos: LabelledPhotos, val_photos: LabelledPhotos) -> Fitted:
         run = self.record.settings
-        pl.seed_everything(run.seed, verbose=False)
-        network = create(run.detector, run.size, run.labels, run.input_size)
-        if not (self.folder.path / LAST).exists():
-            photos = PlainPhotos(train_photos, run.input_size)
-            self._keep(starting_weights=start_from(network, run.weights, self.settings, photos))
         found = experiment_log.loggers(self.settings, self.record, self.folder.path)
         sheet = experiment_log.contact_sheet(_samples(train_photos, run))
         experiment_log.log_picture(self.settings, self.record, found, sheet, "training-samples")
+        if run.members == 1:
+            return self._fit_member(0, run, self.folder.path, train_photos, val_photos, found)
+        fits = []
+        for member in range(run.members):
+            (self.console or Console(stderr=True)).print(f"Network {member + 1} of {run.members}", style="bold")
+            minutes = None if run.minutes is None else run.minutes / run.members
+            own = run.model_copy(update={"seed": run.seed + member, "minutes": minutes})
+            place = self.folder.path / f"member-{member + 1}"
+            # The curves of a run are those of its first network.
+            fits.append(self._fit_member(member, own, place, train_photos, val_photos, [] if member else found))
+        return together(fits)
+
+    def _fit_member(
+        self,
+        member: int,
+        run: RunSettings,
+        place: Path,
+        train_photos: LabelledPhotos,
+        val_photos: LabelledPhotos,
+        loggers: Sequence[Logger],
+    ) -> Fitted:
+        pl.seed_everything(run.seed, verbose=False)
+        network = create(run.detector, run.size, run.labels, run.input_size)
+        if not (place / LAST).exists():
+            photos = PlainPhotos(train_photos, run.input_size)
+            self._keep(starting_weights=start_from(network, run.weights, self.settings, photos, member))
         return fit(
-            network,
-            run,
-            train_photos,
-            val_photos,
-            self.folder.path,
-            loggers=found,
-            callbacks=[RunProgress(self.console)],
+            network, run, train_photos, val_photos, place, loggers=loggers, callbacks=[RunProgress(self.console)]
         )
 
     def _command(self) -> str:

@@ -35,6 +35,9 @@ class RunSettings(BaseModel):
 
     detector: str = Field("yolo", description="Name of the detector.")
     size: str | None = Field(None, description="Its size; None takes the detector's first.")
+    members: int = Field(
+        1, ge=1, le=9, description="Networks that are trained one after another and answer together; `minutes` is all."
+    )
     input_size: int = Field(416, ge=32, description="Side of the network's input in training, pixels.")
     labels: tuple[str, ...] = Field(HEADLINE_LABELS, description="Labels to learn.")
     ignore_labels: tuple[str, ...] = Field(

@@ -15,6 +15,7 @@ from dentwatch.records.model_bundle import ModelSpec, Rights
 from dentwatch.serving.models import resolve, starter
 from dentwatch.settings import Settings
 from dentwatch.training.detectors import available
+from dentwatch.training.detectors.averaged import parameters_of
 from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.detectors.yolo import YoloDetector
 from dentwatch.training.photo_batches import PlainPhotos
@@ -23,12 +24,15 @@ _CALIBRATION_PHOTOS = 50
 _KNOWN_FILES = {"yolox_nano_coco.onnx": Rights(name="YOLOX-nano trained on COCO", licence="Apache-2.0", source="YOLOX")}
 
 
-def start_from(detector: Detector, weights: str, settings: Settings, photos: PlainPhotos) -> Rights | None:
+def start_from(
+    detector: Detector, weights: str, settings: Settings, photos: PlainPhotos, member: int = 0
+) -> Rights | None:
     """Load ``weights`` into ``detector`` and say where they are from; None for a network that starts fresh.
 
     ``weights``: ``none``; ``pretrained`` (the library's, downloaded); the path of a ``.safetensors`` file or, for
     YOLOX, an ``.onnx`` file; or a model version (``starter``, ``champion``, a number, a folder). ``photos`` are those
-    to train on, needed where batch norm was folded away. Raises :class:`TrainingError`.
+    to train on, needed where batch norm was folded away. Of a model of several networks ``member`` says which; after
+    the last comes the first again. Raises :class:`TrainingError`.
     """
     if weights == "none":
         return None
@@ -41,13 +45,13 @@ def start_from(detector: Detector, weights: str, settings: Settings, photos: Pla
     spec = bundle.spec
     stated = f" (consents: {consents.in_words(spec.consents)})" if spec.consents else ""
     rights = Rights(
-        name=f"Dentwatch {spec.detector} {spec.size}, model {weights}",
+        name=f"Dentwatch {spec.kind}, model {weights}",
         licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
         source=f"trained on dataset version {spec.dataset_version[:12]}{stated}",
     )
     own = (spec.detector, spec.size) == (detector.name, detector.size)
     if own and bundle.weights_path is not None:
-        load_weights(detector, bundle.weights_path, weights)
+        load_weights(detector, bundle.weights_path, weights, member if spec.members > 1 else None)
         return rights
     if isinstance(detector, YoloDetector) and _is_yolox(spec, detector.yolox_size(detector.size)):
         return _joined(rights, detector.load_yolox(bundle.onnx_path, calibration_photos(photos)))
@@ -116,15 +120,18 @@ def _rights_of(path: Path) -> Rights:
     return _KNOWN_FILES.get(path.name) or Rights(name=path.name, licence="unknown", source="file given with --weights")
 
 
-def load_weights(detector: Detector, path: Path, name: str) -> None:
+def load_weights(detector: Detector, path: Path, name: str, member: int | None = None) -> None:
     """Copy the parameters in the ``.safetensors`` file at ``path`` into ``detector``; messages call them ``name``.
 
-    Raises :class:`TrainingError` for a file that cannot be read or holds another network.
+    With ``member`` the file is of several networks, and it says which, as in :func:`start_from`. Raises
+    :class:`TrainingError` for a file that cannot be read or holds another network.
     """
     try:
         parameters = load_file(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path} cannot be read as .safetensors ({error}).", "Name another file.") from error
+    if member is not None:
+        parameters = parameters_of(parameters, member)
     kept = detector.load_parameters(parameters)
     if len(kept) > len(detector.state_dict()) / 2:
         raise TrainingError(

@@ -120,7 +120,7 @@ def _row(version: ModelVersion, registry: RegistryView) -> dict[str, Any]:
         "name": version.reference,
         "id": version.digest,
         "aliases": version.aliases,
-        "detector": f"{spec.detector} {spec.size}",
+        "detector": spec.kind,
         "input_size": spec.preprocessing.input_size,
         "enhancement": spec.preprocessing.enhancement,
         "registered_at": version.registered_at,

@@ -9,6 +9,8 @@ import pkgutil
 from importlib.metadata import entry_points
 
 from dentwatch.errors import TrainingError
+from dentwatch.records.model_bundle import ModelSpec
+from dentwatch.training.detectors.averaged import Averaged
 from dentwatch.training.detectors.contract import Detector
 
 ENTRY_POINT_GROUP = "dentwatch.detectors"
@@ -31,10 +33,17 @@ def create(name: str, size: str | None, labels: tuple[str, ...], input_size: int
     return check(name, size, labels, input_size)(size or available()[name].sizes[0], labels, input_size)
 
 
-def check(name: str, size: str | None, labels: tuple[str, ...], input_size: int) -> type[Detector]:
+def of_model(spec: ModelSpec, input_size: int) -> Detector:
+    """The fresh network, or networks, of a model version, on photos of ``input_size`` pixels; raises as above."""
+    networks = [create(spec.detector, spec.size, spec.labels, input_size) for _ in range(spec.members)]
+    return networks[0] if spec.members == 1 else Averaged(networks)
+
+
+def check(name: str, size: str | None, labels: tuple[str, ...], input_size: int, members: int = 1) -> type[Detector]:
     """The kind of detector that :func:`create` would make, without making it.
 
-    Raises :class:`TrainingError` for an unknown name or size, an input size that the network cannot take, or no label.
+    Raises :class:`TrainingError` for an unknown name or size, an input size that the network cannot take, no label, or
+    several ``members`` that cannot answer together.
     """
     detectors = available()
     if name not in detectors:
@@ -45,6 +54,11 @@ def check(name: str, size: str | None, labels: tuple[str, ...], input_size: int)
     if input_size < kind.stride or input_size % kind.stride:
         raise TrainingError(
             f"{name} cannot take photos of {input_size} pixels.", f"Choose a multiple of {kind.stride} pixels."
+        )
+    if members > 1 and not kind.averaged:
+        able = ", ".join(one for one, other in detectors.items() if other.averaged)
+        raise TrainingError(
+            f"What several networks of {name} say cannot be averaged.", f"Train with `members` 1, or one of: {able}."
         )
     if not labels:
         raise TrainingError("No label to learn was named.", "Name at least one, as in `--labels scratch,dent`.")

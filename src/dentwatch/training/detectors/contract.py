@@ -30,13 +30,15 @@ class Detector(nn.Module, ABC):
 
     Subclasses set ``name``, ``sizes`` (the first is the default), the ``stride`` that an input size must be
     a multiple of, AdamW's peak ``learning_rate`` for batches of 16, and whether the traced network takes photos of
-    ``any_shape`` whose sides are multiples of ``stride``; they are registered by being imported.
+    ``any_shape`` whose sides are multiples of ``stride``, and whether a candidate's place among them says where in the
+    photo it is, so that what several networks say can be ``averaged``; they are registered by being imported.
     """
 
     name: ClassVar[str]
     sizes: ClassVar[tuple[str, ...]]
     stride: ClassVar[int] = 32
     any_shape: ClassVar[bool] = False
+    averaged: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
     registered: ClassVar[dict[str, type["Detector"]]] = {}
 

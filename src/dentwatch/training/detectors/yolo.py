@@ -23,6 +23,7 @@ class YoloDetector(Detector):
     configs: ClassVar[dict[str, str]] = {"nano": "n", "tiny": "t", "s": "s"}  # LibreYOLO's names of the sizes
     sizes: ClassVar[tuple[str, ...]] = tuple(configs)
     any_shape: ClassVar[bool] = True
+    averaged: ClassVar[bool] = True
 
     def __init__(self, size: str, labels: tuple[str, ...], input_size: int) -> None:
         super().__init__(size, labels, input_size)
