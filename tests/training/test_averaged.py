@@ -44,7 +44,7 @@ class _Says(Detector):
 
     def __init__(self, boxes: list[list[float]], scores: list[list[float]]) -> None:
         super().__init__("only", HEADLINE_LABELS, SIDE)
-        self.name, self.said = "says", (torch.tensor([boxes]), torch.tensor([scores]))  # type: ignore[misc]
+        self.name, self.said = "says", (torch.tensor([boxes]).float(), torch.tensor([scores]))  # type: ignore[misc]
 
     def loss(self, images: Tensor, targets: object) -> dict[str, Tensor]:
         raise NotImplementedError
@@ -61,9 +61,9 @@ def test_scores_and_boxes_are_averaged_place_by_place() -> None:
     less = _Says([[4, 4, 20, 20], [3, 3, 5, 5]], [[0.4, 0.3], [0.5, 0.0]])
     boxes, scores = Averaged([sure, less])(torch.zeros(1, 3, SIDE, SIDE))
     assert scores[0, 0] == pytest.approx([0.6, np.sqrt(0.03)], abs=1e-5)
-    assert boxes[0, 0] == pytest.approx([1.6 / 1.3, 1.6 / 1.3, 17 / 1.3, 17 / 1.3], abs=1e-4)
+    assert boxes[0, 0] == pytest.approx([2, 2, 15, 15])
     assert scores[0, 1] == pytest.approx([0, 0], abs=1e-3)  # one of them is sure that there is nothing
-    assert boxes[0, 1] == pytest.approx([3, 3, 5, 5], abs=1e-4)
+    assert boxes[0, 1] == pytest.approx([1.5, 1.5, 3, 3])
 
 
 def test_a_network_averaged_with_itself_says_what_it_says() -> None:

@@ -16,13 +16,13 @@ from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.contract import Detector, Target
 
-_LEAST = 1e-6  # added to scores, so that one network that says 0 does not silence the others, and weights are not 0
+_LEAST = 1e-6  # added to scores, so that one network that says 0 does not silence the others
 
 
 class Averaged(Detector):
     """``networks``, all of one kind, size and input, of a kind whose outputs can be averaged; answers only.
 
-    A score is the geometric mean of the networks' scores; a box the mean of their boxes, weighted by how sure each is.
+    A score is the geometric mean of the networks' scores, a box the mean of their boxes.
     """
 
     def __init__(self, networks: Sequence[Detector]) -> None:
@@ -44,8 +44,7 @@ class Averaged(Detector):
         """See :class:`.contract.Detector`."""
         said = [cast(tuple[Tensor, Tensor], network(images)) for network in self.networks]
         boxes, scores = (torch.stack(each) for each in zip(*said, strict=True))
-        sure = scores.amax(-1, keepdim=True) + _LEAST
-        return (boxes * sure).sum(0) / sure.sum(0), (scores + _LEAST).log().mean(0).exp().clamp(max=1.0)
+        return boxes.mean(0), (scores + _LEAST).log().mean(0).exp().clamp(max=1.0)
 
 
 def parameters_of(parameters: dict[str, Tensor], member: int) -> dict[str, Tensor]:
