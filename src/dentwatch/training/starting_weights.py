@@ -79,7 +79,7 @@ def default_weights(detector: str, size: str | None) -> str:
 
 
 def _is_yolox(spec: ModelSpec, size: str) -> bool:
-    return (spec.detector, spec.size) == (YoloDetector.name, size)
+    return (spec.detector, spec.size, spec.members) == (YoloDetector.name, size, 1)
 
 
 def _joined(rights: Rights, further: Rights | None) -> Rights:
