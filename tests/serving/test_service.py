@@ -1,7 +1,9 @@
 """What the service does when it is full, and when it fails."""
 
 import asyncio
+import weakref
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +16,12 @@ from starlette.routing import Route
 
 from dentwatch import settings
 from dentwatch.errors import ModelError
+from dentwatch.records.inspections import KeptInspection
 from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.serving.api import create_app
+from dentwatch.serving.form import Form, read_form
 from dentwatch.serving.room import Room
+from dentwatch.serving.routes import inspections
 from dentwatch.serving.runtime import Runtime
 
 PHOTO = as_photo(rectangles_rgb(64, 64))
@@ -84,6 +89,36 @@ def test_a_failure_of_ours_is_a_500_that_names_no_paths(
     problem = assert_problem(response, 500)
     assert "secret" not in str(problem)
     assert "secret" in caplog.text
+    asyncio.run(runtime.close())
+
+
+def test_a_photo_that_was_looked_at_and_stored_holds_no_memory_while_its_request_waits(
+    home: Path, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(settings.load(), str(bundle.folder))
+    came: list[weakref.ref[memoryview]] = []
+    left: list[int] = []
+
+    async def watched(*arguments: Any) -> Form:
+        form = await read_form(*arguments)
+        came.extend(weakref.ref(upload.data) for upload in form.files["photos"] if isinstance(upload.data, memoryview))
+        return form
+
+    def put_together(*arguments: Any) -> KeptInspection:
+        left.append(sum(one() is not None for one in came))
+        return together(*arguments)
+
+    together = runtime.intake.put_together
+    monkeypatch.setattr(inspections, "read_form", watched)
+    monkeypatch.setattr(runtime.intake, "put_together", put_together)
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(runtime))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/v1/inspections", files=[("photos", (name, PHOTO)) for name in "ab"])
+
+    assert asyncio.run(ask()).json()["status"] == "done"
+    assert (len(came), left) == (2, [0])
     asyncio.run(runtime.close())
 
 

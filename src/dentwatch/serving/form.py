@@ -17,12 +17,16 @@ _MOST_FIELD_BYTES = 1 << 16
 _MOST_FIELDS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upload:
     """A file of a form: the name that its sender gave it, and its bytes, where they lie in the form."""
 
     name: str
     data: bytes | memoryview
+
+    def release(self) -> None:
+        """Let go of the bytes; the form's memory is free when all of its files have."""
+        self.data = b""
 
 
 @dataclass(slots=True)

@@ -117,13 +117,15 @@ class Intake:
         self.check_room()
         note(ask.request.id)
         start = time.perf_counter()
-        storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload.data, False) for upload in ask.uploads))
+        storing = asyncio.gather(*(self.in_thread(self._keep_photo, upload, False) for upload in ask.uploads))
         try:
             inspector, looked = await self._examined(photos, ask.request)
             photo_ids = await storing
         except BaseException:
             storing.cancel()
             raise
+        for upload in ask.uploads:  # many requests may wait to be put together, with megabytes each
+            upload.release()
         seen = [Seen(*one) for one in zip(photo_ids, (photo.name for photo in photos), looked, strict=True)]
         kept = await self._service.run(self.put_together, inspector, ask.request, seen, start)
         outcome = await self._commit(ask, photo_ids, kept)
@@ -137,9 +139,7 @@ class Intake:
         await self._service.check(_photos_of(ask))
         self.check_room()
         note(ask.request.id)
-        photo_ids = await asyncio.gather(
-            *(self.in_thread(self._keep_photo, upload.data, True) for upload in ask.uploads)
-        )
+        photo_ids = await asyncio.gather(*(self.in_thread(self._keep_photo, upload, True) for upload in ask.uploads))
         photos = [KeptPhoto(photo_id, upload.name) for photo_id, upload in zip(photo_ids, ask.uploads, strict=True)]
         request = replace(ask.request, traceparent=carried())
         return await self._commit(ask, photo_ids, request.kept(photos))
@@ -233,14 +233,15 @@ class Intake:
         """Finish what is being stored."""
         self._storing.shutdown()
 
-    async def _earlier(self, ask: Ask) -> Outcome | None:
-        """What was answered to an earlier request with the same key."""
+    async def _earlier(self, ask: Ask, photo_ids: Sequence[str] | None = None) -> Outcome | None:
+        """What was answered to an earlier request with the same key; ``photo_ids`` of the uploads, once known."""
         if (key := ask.key) is None:
             return None
         known = await self.read(lambda connection: idempotency.first_of(connection, ask.request.owner, key))
         if known is None:
             return None
-        photo_ids = await asyncio.gather(*(self.in_thread(photo_id_of, upload.data) for upload in ask.uploads))
+        if photo_ids is None:
+            photo_ids = await asyncio.gather(*(self.in_thread(photo_id_of, upload.data) for upload in ask.uploads))
         digest, inspection_id = known
         if digest != ask.digest(photo_ids):
             raise RefusedError(
@@ -270,7 +271,7 @@ class Intake:
             with stage("commit"):
                 await self.write(change)
         except _AlreadyAnsweredError:
-            if (earlier := await self._earlier(ask)) is not None:
+            if (earlier := await self._earlier(ask, photo_ids)) is not None:
                 return earlier
             raise
         return Outcome(document_of(kept))
@@ -284,11 +285,11 @@ class Intake:
             ]
         )
 
-    def _keep_photo(self, data: bytes | memoryview, read_soon: bool) -> str:
+    def _keep_photo(self, upload: Upload, read_soon: bool) -> str:
         try:
             with stage("store") as span:
-                span.set_attribute("dentwatch.photo.bytes", len(data))
-                return self._store.put(data, cached=read_soon)
+                span.set_attribute("dentwatch.photo.bytes", len(upload.data))
+                return self._store.put(upload.data, cached=read_soon)
         except DataError as error:
             raise _cannot_keep("photos", "The photo store cannot be written.") from error
 
@@ -310,7 +311,7 @@ class Intake:
 
 
 def _photos_of(ask: Ask) -> list[Photo]:
-    return [Photo.of(upload.name, upload.data) for upload in ask.uploads]
+    return [Photo(upload.name, functools.partial(getattr, upload, "data")) for upload in ask.uploads]
 
 
 def without_others(document: dict[str, Any]) -> dict[str, Any]:
