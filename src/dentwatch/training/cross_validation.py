@@ -88,8 +88,13 @@ def cross_validate(
     Each fold is judged once, at its end, so that no fold chooses its own best epoch. Test photos are not touched. A
     call that was cut off goes on with the fold it was in. ``on_fold`` is called after each fold and may raise to end
     it all; ``parent`` is the MLflow run that this one belongs to. Raises :class:`~dentwatch.errors.RunHeldError` while
-    another process is at work on it, :class:`TrainingError` for a run of several networks.
+    another process is at work on it, :class:`TrainingError` for a run of several networks or with a teacher.
     """
+    if run.teacher is not None:
+        raise TrainingError(
+            "Cross-validation judges on photos that a network has not seen, and its `teacher` may have learnt them.",
+            "Leave `teacher` out for it.",
+        )
     if run.members > 1:
         raise TrainingError(
             "Cross-validation judges single networks, and `members` asks for several.", "Leave `members` at 1 for it."

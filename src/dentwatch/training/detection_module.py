@@ -18,6 +18,7 @@ from dentwatch.training.evaluation.metrics import average_precision
 from dentwatch.training.photo_batches import Batch
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.schedule import Schedule
+from dentwatch.training.teacher import Teacher
 
 _CANDIDATE_SCORE = 0.005  # below this, a candidate no longer changes the average precision that a run is steered by
 _NMS_IOU = 0.5
@@ -28,10 +29,16 @@ class DetectionModule(pl.LightningModule):
     """One network, its optimiser and the figures that are logged."""
 
     def __init__(
-        self, network: Detector, settings: RunSettings, schedule: Schedule, val_records: list[PhotoRecord]
+        self,
+        network: Detector,
+        settings: RunSettings,
+        schedule: Schedule,
+        val_records: list[PhotoRecord],
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.teacher = teacher
         self.run_settings = settings
         self.schedule = schedule
         self._val_records = val_records
@@ -41,7 +48,12 @@ class DetectionModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         """The loss of a batch."""
-        parts = self.network.loss(as_input(batch.images), batch.targets)
+        images = as_input(batch.images)
+        if self.teacher is None:
+            parts = self.network.loss(images, batch.targets)
+        else:
+            said, share = self.teacher.says(images), self.run_settings.teacher_share
+            parts = self.network.taught_loss(images, batch.targets, said, share)
         total = torch.stack(list(parts.values())).sum()
         figures = {f"train/{name}": value.detach() for name, value in parts.items()} | {"train/loss": total.detach()}
         self.log_dict(figures, on_step=False, on_epoch=True, batch_size=len(batch.indices), sync_dist=True)

@@ -26,6 +26,7 @@ from dentwatch.training.detectors.contract import Detector
 from dentwatch.training.photo_batches import LabelledPhotos, PlainPhotos, ShuffledPlaces, TrainingPhotos, loader
 from dentwatch.training.run_settings import RunSettings
 from dentwatch.training.schedule import Schedule
+from dentwatch.training.teacher import Teacher
 
 MONITOR = "val/ap50"
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -97,6 +98,7 @@ def fit(
     val: LabelledPhotos,
     folder: Path,
     *,
+    teacher: Teacher | None = None,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
 ) -> Fitted:
@@ -108,7 +110,7 @@ def fit(
         return fitted(network, folder)
     steps = max(1, len(train) // (settings.batch_size * settings.devices))
     schedule = Schedule(settings, steps)
-    module = DetectionModule(network.train(), settings, schedule, list(val.records))
+    module = DetectionModule(network.train(), settings, schedule, list(val.records), teacher)
     with warnings.catch_warnings():
         _quieten()
         trainer = _trainer(settings, folder, loggers, callbacks)

@@ -187,8 +187,8 @@ def _spec(fitted: Fitted, record: RunRecord, dataset: DatasetVersion, parity: di
 
 
 def _rights(record: RunRecord, dataset: DatasetVersion) -> tuple[Rights, ...]:
-    """Licences of the photos, and of the weights that the network started from."""
+    """Licences of the photos, of the weights that the network started from, and of what it learnt from besides."""
     licences = [licence or NOT_STATED for licence in dataset.info.licences] or [NOT_STATED]
     sources = ", ".join(sorted(dataset.info.sources))
     photos = [Rights(name="photos and annotations", licence=licence, source=sources) for licence in licences]
-    return (*photos, *([record.starting_weights] if record.starting_weights else []))
+    return (*photos, *(found for found in (record.starting_weights, record.teacher) if found is not None))

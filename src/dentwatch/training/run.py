@@ -27,7 +27,7 @@ from dentwatch.records.photos import PhotoStore
 from dentwatch.records.registry import Registry
 from dentwatch.records.tracking import git_commit
 from dentwatch.settings import Settings
-from dentwatch.training import experiment_log
+from dentwatch.training import experiment_log, teacher
 from dentwatch.training.augmentation import Augmenter, LabelledPhoto
 from dentwatch.training.detectors import check, create
 from dentwatch.training.evaluation.report import REPORT_NAME
@@ -75,6 +75,7 @@ def train(
     :class:`~dentwatch.errors.DatasetError`.
     """
     check(run.detector, run.size, run.labels, run.input_size, run.members)  # before minutes go into photos
+    run = teacher.named(run, settings)
     version = DatasetStore(settings.dataset_store_url).get(dataset)
     asked = RunRecord(
         name="",
@@ -167,6 +168,7 @@ class _Run:
     def finish(self) -> RunResult:
         """Fit, package, register."""
         run = self.record.settings
+        self.teacher = teacher.load(run, self.settings)
         train_photos = labelled(self.settings, self.dataset, "train", run, self.progress)
         val_photos = labelled(self.settings, self.dataset, "val", run, self.progress)
         self._start()
@@ -218,7 +220,10 @@ class _Run:
 
     def _start(self) -> None:
         self.folder.save(self.record)
-        self._keep(tracking_run=experiment_log.start_tracking(self.settings, self.record))
+        self._keep(
+            teacher=self.teacher.rights if self.teacher else None,
+            tracking_run=experiment_log.start_tracking(self.settings, self.record),
+        )
 
     def _keep(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
@@ -256,7 +261,14 @@ class _Run:
             photos = PlainPhotos(train_photos, run.input_size)
             self._keep(starting_weights=start_from(network, run.weights, self.settings, photos, member))
         return fit(
-            network, run, train_photos, val_photos, place, loggers=loggers, callbacks=[RunProgress(self.console)]
+            network,
+            run,
+            train_photos,
+            val_photos,
+            place,
+            teacher=self.teacher,
+            loggers=loggers,
+            callbacks=[RunProgress(self.console)],
         )
 
     def _command(self) -> str:

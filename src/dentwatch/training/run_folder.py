@@ -33,6 +33,7 @@ class RunRecord(BaseModel):
     started_at: str
     tracking_run: str = ""
     starting_weights: Rights | None = None
+    teacher: Rights | None = None
     model_version: str = ""
 
 

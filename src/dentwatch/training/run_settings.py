@@ -43,6 +43,10 @@ class RunSettings(BaseModel):
     ignore_labels: tuple[str, ...] = Field(
         ("other",), description="Labels whose boxes are neither damage to learn nor background to unlearn."
     )
+    teacher: str | None = Field(
+        None, coerce_numbers_to_str=True, description="A model to learn from besides the annotations; None: no model."
+    )
+    teacher_share: float = Field(0.5, ge=0, le=1, description="Share of the loss that is about what the teacher says.")
     weights: str = Field("none", description="none, pretrained, a file, or a model version to start from.")
     epochs: int = Field(60, ge=1, description="Most passes over the train split.")
     minutes: float | None = Field(None, gt=0, description="Most minutes to train; the schedule still ends at zero.")

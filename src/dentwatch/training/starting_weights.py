@@ -43,12 +43,7 @@ def start_from(
         return _from_file(detector, path, lambda: calibration_photos(photos))
     bundle = resolve(weights, settings)
     spec = bundle.spec
-    stated = f" (consents: {consents.in_words(spec.consents)})" if spec.consents else ""
-    rights = Rights(
-        name=f"Dentwatch {spec.kind}, model {weights}",
-        licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
-        source=f"trained on dataset version {spec.dataset_version[:12]}{stated}",
-    )
+    rights = rights_of(spec, weights)
     own = (spec.detector, spec.size) == (detector.name, detector.size)
     if own and bundle.weights_path is not None:
         load_weights(detector, bundle.weights_path, weights, member if spec.members > 1 else None)
@@ -62,6 +57,16 @@ def start_from(
         )
     raise TrainingError(
         f"The model {weights} was kept without its network's parameters.", "Start from another model or a file."
+    )
+
+
+def rights_of(spec: ModelSpec, name: str) -> Rights:
+    """The rights of a model of ours that another one is made from; messages call it ``name``."""
+    stated = f" (consents: {consents.in_words(spec.consents)})" if spec.consents else ""
+    return Rights(
+        name=f"Dentwatch {spec.kind}, model {name}",
+        licence="; ".join(sorted({rights.licence for rights in spec.rights})) or "unknown",
+        source=f"trained on dataset version {spec.dataset_version[:12]}{stated}",
     )
 
 

@@ -58,6 +58,19 @@ class Detector(nn.Module, ABC):
     def loss(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The parts of the loss, to be added up; ``images`` float32 ``(N, 3, S, S)`` RGB in 0–255, training mode."""
 
+    def taught_loss(
+        self,
+        images: Tensor,
+        targets: Sequence[Target],
+        said: tuple[Tensor, Tensor],
+        share: float,
+    ) -> dict[str, Tensor]:
+        """The same, where a ``share`` of the loss, 0 to 1, is about what a teacher ``said`` of ``images``.
+
+        ``said`` as :meth:`forward` returns it. Only ``averaged`` detectors are asked for it.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Candidates before non-maximum suppression, evaluation mode, traceable for ONNX with any N.

@@ -11,6 +11,7 @@ from torch import Tensor
 from dentwatch.errors import TrainingError
 from dentwatch.records.model_bundle import Rights
 from dentwatch.training.detectors.contract import Detector, Target, ignored_points
+from dentwatch.training.detectors.imitation import imitation
 
 _CENTRE_RADIUS = 1.5  # strides around a box's centre from which YOLOX assigns predictions
 _SILENT_LOGIT = -20.0  # an objectness so low that its loss and gradient vanish
@@ -35,15 +36,31 @@ class YoloDetector(Detector):
 
     def loss(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Box (IoU), objectness and class losses of YOLOX, with SimOTA assignment."""
+        return self._losses(images, targets)[0]
+
+    def taught_loss(
+        self, images: Tensor, targets: Sequence[Target], said: tuple[Tensor, Tensor], share: float
+    ) -> dict[str, Tensor]:
+        """The same, and how far the network is from what the teacher said; see :func:`.imitation.imitation`."""
+        parts, outputs = self._losses(images, targets)
+        with torch.autocast(images.device.type, enabled=False):
+            imitated = imitation(outputs, said)
+        return {name: (1 - share) * part for name, part in parts.items()} | {
+            name: share * part for name, part in imitated.items()
+        }
+
+    def _losses(self, images: Tensor, targets: Sequence[Target]) -> tuple[dict[str, Tensor], Tensor]:
+        """The parts of the loss, and the decoded outputs that they are of, ``(N, A, 5 + C)`` float32."""
         head: YOLOXHead = self.network.head
         features = self.network.backbone(self._as_seen(images))
-        outputs, x_shifts, y_shifts, strides, raw = head.forward_train_maps(features)
-        outputs = _silence(outputs.float(), x_shifts, y_shifts, strides, targets)
+        decoded, x_shifts, y_shifts, strides, raw = head.forward_train_maps(features)
+        decoded = decoded.float()
+        outputs = _silence(decoded, x_shifts, y_shifts, strides, targets)
         with torch.autocast(images.device.type, enabled=False):
             parts: dict[str, Any] = head.get_losses(
                 images, x_shifts, y_shifts, strides, _rows(targets, images), outputs, raw, dtype=torch.float32
             )
-        return {"box": parts["iou_loss"], "objectness": parts["obj_loss"], "class": parts["cls_loss"]}
+        return {"box": parts["iou_loss"], "objectness": parts["obj_loss"], "class": parts["cls_loss"]}, decoded
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded candidates; see :meth:`Detector.forward`. The score is objectness × class probability."""
