@@ -171,6 +171,16 @@ def test_other_detectors_cannot_start_from_a_model_without_its_parameters(
         start_from(network, str(folder), settings, plain)
 
 
+def test_a_file_of_several_networks_is_not_taken_for_one_yolox(
+    bundle: ModelBundle, plain: PlainPhotos, settings: Settings, tmp_path: Path
+) -> None:
+    folder = _without_weights(bundle, tmp_path / "several")
+    ModelBundle.write_spec(folder, bundle.spec.model_copy(update={"members": 2}))
+    lite = create("yolo-lite", None, HEADLINE_LABELS, SIDE)
+    with pytest.raises(TrainingError, match="is a yolo nano, not a yolo-lite lite0"):
+        start_from(lite, str(folder), settings, plain)
+
+
 def test_what_does_not_fit_is_refused_and_named(
     bundle: ModelBundle, plain: PlainPhotos, settings: Settings, tmp_path: Path
 ) -> None:

@@ -131,7 +131,8 @@ def test_a_run_learns_from_an_earlier_model_and_keeps_its_rights(stocked: Path, 
         "photos and annotations",
         f"Dentwatch yolo nano, model {first}",
     ]
-    again = dentwatch("train", "--name", "again", *SMALL, "--set", "teacher=champion", "--epochs", "1", home=stocked)
+    options = ("--set", "teacher=champion", "--epochs", "1", "--devices", "2", "--batch-size", "2")
+    again = dentwatch("train", "--name", "again", *SMALL, *options, home=stocked)
     assert again.returncode == 0, again.stderr
     record = RunFolder(stocked / "runs" / "again").record()
     assert record is not None and record.settings.teacher == "dentwatch/1"  # whoever is champion later
