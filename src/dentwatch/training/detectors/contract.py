@@ -67,7 +67,7 @@ class Detector(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The same, where a ``share`` of the loss, 0 to 1, is about what a teacher ``said`` of ``images``.
 
-        ``said`` as :meth:`forward` returns it. Only ``averaged`` detectors are asked for it.
+        ``said`` as :meth:`forward` returns it. A detector without it cannot learn from a model, and is never asked.
         """
         raise NotImplementedError
 

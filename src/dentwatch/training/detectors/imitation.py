@@ -1,11 +1,13 @@
 """The loss of a network that is to say about each place of a photo what another one says."""
 
 import torch
+from libreyolo.models.yolox.loss import IoULoss
 from torch import Tensor
 from torch.nn import functional
 
 _BOX_WEIGHT = 5.0  # of boxes against scores, as in YOLOX
 _LEAST = 1e-6
+_box_loss = IoULoss()  # 1 − IoU², of boxes as centre, width and height
 
 
 def imitation(outputs: Tensor, said: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -24,17 +26,9 @@ def imitation(outputs: Tensor, said: tuple[Tensor, Tensor]) -> dict[str, Tensor]
     log_own = functional.logsigmoid(outputs[..., 4:5]) + functional.logsigmoid(outputs[..., 5:])
     log_not = torch.log1p(-log_own.exp().clamp(max=1 - _LEAST))
     divergence = scores * (scores.log() - log_own) + (1 - scores) * (torch.log1p(-scores) - log_not)
-    centre, side = outputs[..., :2], outputs[..., 2:4]
-    overlap = _iou(torch.cat([centre - side / 2, centre + side / 2], dim=-1), boxes)
+    due = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], dim=-1)
+    apart = _box_loss(outputs[..., :4].reshape(-1, 4), due.reshape(-1, 4)).view_as(weight)
     return {
         "teacher_score": divergence.sum() / total,
-        "teacher_box": _BOX_WEIGHT * (weight * (1 - overlap**2)).sum() / total,
+        "teacher_box": _BOX_WEIGHT * (weight * apart).sum() / total,
     }
-
-
-def _iou(one: Tensor, other: Tensor) -> Tensor:
-    """IoU of boxes ``(..., 4)`` xyxy with those at the same place."""
-    sides = torch.minimum(one[..., 2:], other[..., 2:]) - torch.maximum(one[..., :2], other[..., :2])
-    shared = sides.clamp(min=0).prod(dim=-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1) for boxes in (one, other)]
-    return shared / (areas[0] + areas[1] - shared + _LEAST)
