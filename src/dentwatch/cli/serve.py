@@ -137,11 +137,13 @@ def serve_worker(channel: socket.socket, loaded: "Settings", model: str | None, 
 
     from dentwatch.serving import tracing
     from dentwatch.serving.api import create_app
+    from dentwatch.serving.memory import keep_freed
     from dentwatch.serving.runtime import Runtime
     from dentwatch.serving.server import serve_connections
     from dentwatch.web.pages import error_page
     from dentwatch.web.routers import ROUTERS
 
+    keep_freed()
     cv2.setNumThreads(1)  # the worker processes share the cores; threads within them would only get in each other's way
     log_to_stderr()
     with tracing.exporting():
