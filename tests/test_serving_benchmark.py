@@ -1,5 +1,6 @@
 """The serving benchmark measures what it says: its client, its percentiles and its comparison of answers."""
 
+import itertools
 import json
 import socket
 import sys
@@ -110,10 +111,28 @@ def test_a_closed_loop_keeps_its_connections_busy_and_times_each_answer() -> Non
         load = closed_loop(address, requests, connections=4, seconds=0.6)
     assert most == 4
     assert load.errors == 0
-    assert 4 < len(load.answered) <= 4 * 0.6 / PAUSE
+    assert 4 < len(load.answered) <= 4 * (0.6 / PAUSE + 1)
     assert load.per_second == pytest.approx(len(load.answered) / load.seconds)
     assert min(exchange.seconds for exchange in load.answered) >= PAUSE
     assert 0 < load.client_cpu_seconds < load.seconds * 2
+
+
+@pytest.mark.parametrize(("status", "errors"), [(200, 0), (503, 4)])
+def test_a_closed_loop_counts_from_when_the_server_has_filled_up(status: int, errors: int) -> None:
+    coming = itertools.count()
+
+    def answer(*_: object) -> Answer:
+        is_early = next(coming) < 4
+        time.sleep(0.3 if is_early else PAUSE)
+        return (status if is_early else 200), {}, b"{}"
+
+    with serving(answer) as address:
+        requests = questions("raw", address, "/", [JPEG[:5000]])
+        load = closed_loop(address, requests, connections=4, seconds=0.3)
+    assert load.errors == errors
+    assert 0.3 <= load.seconds < 0.6
+    assert max(exchange.seconds for exchange in load.answered) < 0.3
+    assert len(load.answered) > 4
 
 
 def test_an_open_loop_counts_the_wait_behind_a_slow_server() -> None:

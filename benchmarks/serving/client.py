@@ -34,23 +34,35 @@ def closed_loop(
     first_number: int = 0,
     grace: float = 60.0,
 ) -> Load:
-    """Keep ``connections`` busy for ``seconds``, then count what was answered in that time.
+    """Keep ``connections`` busy, and count what is answered in ``seconds``.
 
-    The requests are taken in turn. What is under way at the end does not count, but is waited for up to ``grace``
-    seconds: a server that still works on what nobody waits for would begin its next measurement late.
+    The requests are taken in turn. The clock starts when as many answers have come as there are connections: until then
+    the server begins with nothing, and what is under way at the end, which does not count, was begun in the time that
+    does. Of those first answers only failures are kept. What is under way at the end is waited for up to ``grace``
+    seconds, as are the first answers: a server that still works on what nobody waits for would begin its next
+    measurement late.
     """
     turns = itertools.cycle(requests)
     with Connections(address, first_number=first_number) as loop:
-        cpu, begin = time.thread_time(), time.perf_counter()
-        for _ in range(connections):
-            loop.start(loop.connect(), next(turns), time.perf_counter())
-        while (now := time.perf_counter()) < begin + seconds:
-            loop.turn(begin + seconds - now)
+
+        def keep_busy(until: float) -> None:
+            loop.turn(max(0.0, until - time.perf_counter()))
             while loop.free:
                 loop.start(loop.free.popleft(), next(turns), time.perf_counter())
             for _ in range(connections - loop.open):
                 loop.start(loop.connect(), next(turns), time.perf_counter())
-        load = Load(list(loop.exchanges), time.perf_counter() - begin, time.thread_time() - cpu)
+
+        latest = time.perf_counter() + grace
+        for _ in range(connections):
+            loop.start(loop.connect(), next(turns), time.perf_counter())
+        while len(loop.exchanges) < connections and time.perf_counter() < latest:
+            keep_busy(latest)
+        first = len(loop.exchanges)
+        failed = [exchange for exchange in loop.exchanges if not exchange.is_answered]
+        cpu, begin = time.thread_time(), time.perf_counter()
+        while time.perf_counter() < begin + seconds:
+            keep_busy(begin + seconds)
+        load = Load(failed + loop.exchanges[first:], time.perf_counter() - begin, time.thread_time() - cpu)
         while loop.busy and time.perf_counter() < begin + seconds + grace:
             loop.turn(0.2)
         return load

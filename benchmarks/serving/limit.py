@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -79,13 +80,15 @@ class RunningProcesses:
         return MemoryWatch(*children, every=WATCH_SECONDS)
 
     def work_on(self, photos: PhotoSet, seconds: float) -> Load:
-        """What both processes answer about the photos in ``seconds``."""
+        """What both processes answer about the photos in ``seconds``, and until they are done with the last of them."""
         begin = time.perf_counter() + 0.2  # by then both have received the photos
         tasks = [
             self._pool.submit(_work, photos.jpegs, self._side, number * len(photos.jpegs) // WORKERS, begin, seconds)
             for number in range(WORKERS)
         ]
-        return Load([exchange for task in tasks for exchange in task.result()], seconds, 0.0)
+        done = [task.result() for task in tasks]
+        took = statistics.fmean(one[-1].started + one[-1].seconds - begin for one in done)
+        return Load([exchange for one in done for exchange in one], took, 0.0)
 
 
 _loaded: list[tuple[Engine, Preprocessing]] = []
@@ -104,7 +107,7 @@ def _load(bundle: ModelBundle, as_served: bool, loaded: Barrier) -> None:
 
 
 def _work(jpegs: Sequence[bytes], side: int | None, first: int, begin: float, seconds: float) -> list[Exchange]:
-    """Answer about ``jpegs`` in turn, from number ``first`` on; returns what was done within the time."""
+    """Answer about ``jpegs`` in turn, from number ``first`` on; the last of them ends after the time."""
     engine, pre = _loaded[0]
     turns = itertools.islice(itertools.cycle(jpegs), first, None)
     done: list[Exchange] = []
@@ -114,6 +117,6 @@ def _work(jpegs: Sequence[bytes], side: int | None, first: int, begin: float, se
         photo = decode(next(turns), max_pixels=_PIXELS, target_side=side)
         engine.run(letterbox(photo.rgb, pre.input_size, pre.pad_value, stride=pre.stride)[0][np.newaxis])
         ended = time.perf_counter()
+        done.append(Exchange(started, ended - started, HTTPStatus.OK))
         if ended > begin + seconds:
             return done
-        done.append(Exchange(started, ended - started, HTTPStatus.OK))

@@ -22,6 +22,11 @@ class Exchange:
     retry_after: bool = False
     body: bytes = b""
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether it ended in success (2xx)."""
+        return 200 <= self.status < 300
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -36,7 +41,7 @@ class Load:
     @property
     def answered(self) -> list[Exchange]:
         """The exchanges that ended in success (2xx)."""
-        return [exchange for exchange in self.exchanges if 200 <= exchange.status < 300]
+        return [exchange for exchange in self.exchanges if exchange.is_answered]
 
     @property
     def errors(self) -> int:
