@@ -76,7 +76,7 @@ def verdict(outcome: PhotoOutcome, labels: Sequence[str], thresholds: Mapping[st
     marks = [mark for mark in outcome.photo.annotations if mark.label in labels]
     places = corners([mark.box for mark in marks])
     overlaps = overlap(corners([one.box for one in kept]), places)
-    hits = _match_by_label(kept, marks, overlaps)
+    hits = match_by_label(kept, marks, overlaps)
     beside = covered(
         corners([one.box for one in kept]),
         corners([mark.box for mark in outcome.photo.annotations if mark.label not in labels]),
@@ -116,7 +116,7 @@ def _capped(judged: Sequence[Detection], labels: Sequence[str]) -> list[Detectio
     return result
 
 
-def _match_by_label(kept: Sequence[Detection], marks: Sequence[Annotation], overlaps: Floats) -> Integers:
+def match_by_label(kept: Sequence[Detection], marks: Sequence[Annotation], overlaps: Floats) -> Integers:
     """Index of the damage of the same label that each detection found, −1 for none."""
     same = np.array([[one.label == mark.label for mark in marks] for one in kept], dtype=np.bool_)
     return greedy(np.where(same.reshape(overlaps.shape), overlaps, 0.0), OPERATING_IOU)
