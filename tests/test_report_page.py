@@ -17,6 +17,7 @@ from dentwatch.training.evaluation.charts import Axis, Series, line_chart, nice_
 from dentwatch.training.evaluation.comparison import compare, write_comparison
 from dentwatch.training.evaluation.matching import PhotoOutcome
 from dentwatch.training.evaluation.pictures import DrawnBox, Picture
+from dentwatch.training.evaluation.repairs import gains
 from dentwatch.training.evaluation.report import share, write_report
 from dentwatch.training.evaluation.result import EvaluationResult
 
@@ -111,6 +112,7 @@ def test_the_page_says_what_was_measured(page: tuple[EvaluationResult, Path]) ->
         "0123456789ab",
         "Losses",
         "Speed was not measured.",
+        f"boxes where nothing is annotated, left out {gains(result.outcomes(), result.labels)['nothing']:.3f}",
     ):
         assert expected in words
 

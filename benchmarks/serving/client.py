@@ -46,15 +46,13 @@ def closed_loop(
     with Connections(address, first_number=first_number) as loop:
 
         def keep_busy(until: float) -> None:
-            loop.turn(max(0.0, until - time.perf_counter()))
             while loop.free:
                 loop.start(loop.free.popleft(), next(turns), time.perf_counter())
             for _ in range(connections - loop.open):
                 loop.start(loop.connect(), next(turns), time.perf_counter())
+            loop.turn(max(0.0, until - time.perf_counter()))
 
         latest = time.perf_counter() + grace
-        for _ in range(connections):
-            loop.start(loop.connect(), next(turns), time.perf_counter())
         while len(loop.exchanges) < connections and time.perf_counter() < latest:
             keep_busy(latest)
         first = len(loop.exchanges)

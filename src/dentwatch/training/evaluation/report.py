@@ -14,7 +14,7 @@ from dentwatch.training.evaluation.charts import COLOURS, Axis, Mark, Series, li
 from dentwatch.training.evaluation.curves import RECALL_OF_INTEREST
 from dentwatch.training.evaluation.mistakes import MISSED, MISSED_KINDS, NO_DAMAGE, WRONG_KINDS
 from dentwatch.training.evaluation.pictures import Album
-from dentwatch.training.evaluation.repairs import REPAIRS
+from dentwatch.training.evaluation.repairs import REPAIRS, gains
 from dentwatch.training.evaluation.result import CurvePoints, EvaluationResult, Figure
 
 TrainingCurve = Sequence[tuple[int, Mapping[str, float]]]
@@ -52,9 +52,7 @@ def write_report(
             wrong_kinds=[(words, result.wrong_kinds.get(kind, 0)) for kind, words in WRONG_KINDS.items()],
             missed_kinds=[(words, result.missed_kinds.get(kind, 0)) for kind, words in MISSED_KINDS.items()],
             gains=[
-                (words, round(max(result.gains[kind], 0.0), 3))
-                for kind, words in REPAIRS.items()
-                if kind in result.gains
+                (REPAIRS[repair], max(gain, 0.0)) for repair, gain in gains(result.outcomes(), result.labels).items()
             ],
             confusion=confusion_rows(result),
             best=galleries.best(judged, album),

@@ -145,8 +145,7 @@ class EvaluationResult(_Part):
     ``figures`` are those of :func:`.figures.headline` and :func:`.calibration.calibration_errors`; ``ap`` are the COCO
     figures of :meth:`.metrics.APResult.figures`; ``ignoring_other`` repeats the headline without the detections that
     found nothing and lie at least half inside a damage of a label that is not judged; ``curves`` are named
-    ``LABEL@IOU``, ``all`` for all labels under one threshold; ``confusion`` is ``{annotated: {detected: count}}``;
-    ``gains`` are those of :func:`.repairs.gains`, empty in documents of versions before.
+    ``LABEL@IOU``, ``all`` for all labels under one threshold; ``confusion`` is ``{annotated: {detected: count}}``.
     """
 
     format: Literal[1] = 1
@@ -168,7 +167,6 @@ class EvaluationResult(_Part):
     confusion: dict[str, dict[str, int]]
     wrong_kinds: dict[str, int]
     missed_kinds: dict[str, int]
-    gains: dict[str, float] = {}
     curves: dict[str, CurvePoints]
     latency: Latency | None
     photos: list[PhotoRow]

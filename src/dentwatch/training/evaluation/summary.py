@@ -17,7 +17,6 @@ from dentwatch.training.evaluation.matching import MATCH_IOUS, MatchTable, Photo
 from dentwatch.training.evaluation.metrics import APResult, average_precision
 from dentwatch.training.evaluation.mistakes import PhotoVerdict, confusion
 from dentwatch.training.evaluation.operating import damaged_photos
-from dentwatch.training.evaluation.repairs import gains
 from dentwatch.training.evaluation.result import (
     Bootstrap,
     CurvePoints,
@@ -77,7 +76,6 @@ def summarise(
         "confusion": confusion(outcomes, verdicts),
         "wrong_kinds": dict(Counter(kind for judged in verdicts for kind in judged.wrong if kind)),
         "missed_kinds": dict(Counter(kind for judged in verdicts for kind in judged.missed if kind)),
-        "gains": gains(outcomes, labels),
         "curves": {
             f"{label or 'all'}@{iou:g}": _points(table, iou, label) for label in (None, *labels) for iou in MATCH_IOUS
         },
