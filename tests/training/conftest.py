@@ -1,6 +1,8 @@
 """What the tests of training share."""
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 from tiny_cars import write_source
 from training_command import SMALL, Finished, dentwatch
 
+from dentwatch import cli, settings
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.sources import open_source
 from dentwatch.settings import Settings
@@ -45,3 +48,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory, _ingested: Path) -> Finis
     second = dentwatch("train", "--name", "second", *SMALL, "--batch-size", "2", "--epochs", "2", *two, home=home)
     assert second.returncode == 0, second.stderr
     return Finished(home, first, second)
+
+
+@pytest.fixture
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Runs a command that is to end with 1 and one paragraph, and gives that on one line.
+
+    It runs in this process, which has read the libraries already.
+    """
+
+    def run(*arguments: str | Path, home: Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["dentwatch", *map(str, arguments)])
+        monkeypatch.setenv("DENTWATCH_HOME", str(home))
+        monkeypatch.setenv("COLUMNS", "200")
+        settings.load.cache_clear()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        said = " ".join(err.split())
+        assert ended.value.code == 1 and out == "", err
+        assert "Error:" in said and "Traceback" not in said and "did not expect" not in said, err
+        return said
+
+    yield run
+    settings.load.cache_clear()

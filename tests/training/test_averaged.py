@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,7 @@ def test_a_run_of_two_networks_that_was_killed_in_the_second_ends_as_if_it_had_n
     assert shown["spec"]["members"] == 2
     again = dentwatch("train", "--name", "again", *SMALL, "--weights", "1", "--epochs", "1", home=stocked)
     assert again.returncode == 0, again.stderr  # one network goes on from the first of two
-    refused = dentwatch("train", "--folds", "2", *PAIR, home=stocked)
-    assert refused.returncode == 1
-    assert "Cross-validation judges single networks" in refused.stderr
+
+
+def test_cross_validation_of_several_networks_is_refused(stocked: Path, refusal: Callable[..., str]) -> None:
+    assert "Cross-validation judges single networks" in refusal("train", "--folds", "2", *PAIR, home=stocked)

@@ -46,8 +46,9 @@ def _pictures(plain: PlainPhotos) -> NDArray[np.uint8]:
 def _lively(name: str, size: str, plain: PlainPhotos) -> Detector:
     """A network whose scores differ from place to place, as after training, without the minutes that training takes.
 
-    Its batch norm knows the photos, and its prediction layers are scaled: begun near zero, they say the same everywhere,
-    and where scores differ more than after training, so does what rounding, another on every processor, makes of them.
+    Its batch norm knows the photos, and its prediction layers are scaled: begun near zero, they say the same
+    everywhere, and where scores differ more than after training, so does what rounding makes of them, which depends on
+    the processor.
     """
     torch.manual_seed(0)
     detector = create(name, size, HEADLINE_LABELS, SIDE).train()
