@@ -19,7 +19,7 @@ from dentwatch.records.model_bundle import ModelBundle
 from dentwatch.records.roles import Role
 from dentwatch.settings import Settings
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))  # random requests per operation
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))  # random requests per operation
 
 # Not checked: that every request which fits the schema is accepted. No schema can say that an id must exist, that bytes
 # must be a photo, or that webhooks are switched off.
