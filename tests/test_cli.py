@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command_here
 import pytest
 import tiny_model
 import typer
 from typer.testing import CliRunner
 
-from dentwatch import cli, settings
+from dentwatch import settings
 from dentwatch.cli.app import app
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.sources import open_source
@@ -149,13 +150,10 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyte
     monkeypatch.setenv("COLUMNS", "80")
 
     def call(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dentwatch", *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO("a password on a line\n"))
-        settings.load.cache_clear()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
+        code = command_here.call(monkeypatch, arguments)
         assert not list(cwd.iterdir())
-        return Outcome(int(stop.value.code or 0), *capfd.readouterr())
+        return Outcome(code, *capfd.readouterr())
 
     return call
 

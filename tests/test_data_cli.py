@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import command_here
 import pytest
 from garage import Garage, fleet, jpeg, picture
 from typer.testing import CliRunner
 
-from dentwatch import cli, settings
 from dentwatch.cli.app import app
 
 
@@ -19,13 +19,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     """Runs `dentwatch data …` and gives (exit code, stdout, stderr)."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dentwatch", "data", *arguments])
-        settings.load.cache_clear()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        code = command_here.call(monkeypatch, ["data", *arguments])
         out, err = capsys.readouterr()
         return code, out, err
 

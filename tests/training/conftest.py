@@ -1,16 +1,16 @@
 """What the tests of training share."""
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import command_here
 import pytest
 import torch
 from tiny_cars import write_source
 from training_command import SMALL, Finished, dentwatch
 
-from dentwatch import cli, settings
+from dentwatch import settings
 from dentwatch.data.ingest import Ingest
 from dentwatch.data.sources import open_source
 from dentwatch.settings import Settings
@@ -52,21 +52,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, _ingested: Path) -> Finis
 
 @pytest.fixture
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
-    """Runs a command that is to end with 1 and one paragraph, and gives that on one line.
-
-    It runs in this process, which has read the libraries already.
-    """
+    """Runs a command that is to end with 1 and one paragraph, and gives that on one line."""
 
     def run(*arguments: str | Path, home: Path) -> str:
-        monkeypatch.setattr(sys, "argv", ["dentwatch", *map(str, arguments)])
         monkeypatch.setenv("DENTWATCH_HOME", str(home))
         monkeypatch.setenv("COLUMNS", "200")
-        settings.load.cache_clear()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        code = command_here.call(monkeypatch, map(str, arguments))
         out, err = capsys.readouterr()
         said = " ".join(err.split())
-        assert ended.value.code == 1 and out == "", err
+        assert code == 1 and out == "", err
         assert "Error:" in said and "Traceback" not in said and "did not expect" not in said, err
         return said
 
